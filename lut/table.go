@@ -1,0 +1,140 @@
+// Package lut holds latency tables: what every block of a supernet costs on one device at one
+// operating point, and the prediction of a sub-network's latency as a sum over its blocks.
+//
+// A table is plain data; package lut/sqlite stores it, lut/formats reads and writes other
+// projects' files, lut/profile measures one. This package measures nothing and opens no file.
+package lut
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+)
+
+// OperatingPoint is what must be equal for two measurements to be comparable. Zero values mean
+// unknown.
+type OperatingPoint struct {
+	Device         string // for example "xavier-nx"
+	Processor      string // "cpu", "gpu"
+	CPUClock       unit.Hertz
+	GPUClock       unit.Hertz
+	MemoryClock    unit.Hertz
+	PowerMode      string
+	Threads        int
+	Runtime        string // for example "onnxruntime"
+	RuntimeVersion string
+	Provider       string // execution provider
+	Precision      string // "fp32"
+	Batch          int
+	CoRunner       string        // class of the load beside it; empty: unknown, "none": alone
+	Period         time.Duration // between starts of inferences; 0: back to back
+}
+
+// Origin says how a table's numbers came about. Every result derived from the table repeats it.
+type Origin string
+
+// The origins of numbers.
+const (
+	Measured Origin = "measured" // by this program, on the device
+	Imported Origin = "imported" // from a file of somebody else
+	Modelled Origin = "modelled" // by a model, not by a measurement
+)
+
+// Table holds latencies of blocks at one operating point.
+type Table struct {
+	ID      int64  // given by the store; 0 before
+	Space   string // name of the supernet space whose blocks it holds
+	Point   OperatingPoint
+	Origin  Origin
+	Source  string // one line: where the numbers come from
+	Created time.Time
+	// Provenance is everything else that is known about how the numbers came about, in the order
+	// given; names are unique.
+	Provenance []Fact
+	Entries    []Entry // unique keys, any order; Sort orders them
+	// Networks are whole-network measurements taken with the same protocol; they calibrate and
+	// judge sums over Entries.
+	Networks    []NetworkLatency
+	Calibration Calibration
+	Warnings    []string
+}
+
+// Fact is one named item of provenance.
+type Fact struct{ Name, Value string }
+
+// Entry is one row of a table.
+type Entry struct {
+	Key     Key
+	Latency Latency
+}
+
+// NetworkLatency is a whole sub-network's measured latency.
+type NetworkLatency struct {
+	Arch    string // text form of the canonical architecture
+	Latency Latency
+}
+
+// Sort orders the entries by key, so that equal tables are equal values.
+func (t *Table) Sort() {
+	slices.SortFunc(t.Entries, func(a, b Entry) int { return a.Key.Compare(b.Key) })
+}
+
+// Validate returns every problem that makes the table unusable: missing device, processor or space,
+// an unknown origin, no entries, repeated keys, invalid blocks or latencies.
+func (t *Table) Validate() error {
+	var errs []error
+	for _, f := range []struct{ name, value string }{
+		{"device", t.Point.Device}, {"processor", t.Point.Processor}, {"space", t.Space}, {"source", t.Source},
+	} {
+		if f.value == "" {
+			errs = append(errs, fmt.Errorf("%s is empty", f.name))
+		}
+	}
+	if t.Origin != Measured && t.Origin != Imported && t.Origin != Modelled {
+		errs = append(errs, fmt.Errorf("origin %q is none of measured, imported, modelled", t.Origin))
+	}
+	if len(t.Entries) == 0 {
+		errs = append(errs, errors.New("it has no entries"))
+	}
+	seen := make(map[Key]bool, len(t.Entries))
+	for _, e := range t.Entries {
+		if seen[e.Key] {
+			errs = append(errs, fmt.Errorf("key %v is repeated", e.Key))
+		}
+		seen[e.Key] = true
+		if e.Key.Resolution < 0 {
+			errs = append(errs, fmt.Errorf("key %v: resolution is negative", e.Key))
+		}
+		if err := e.Key.Block.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("key %v: %w", e.Key, err))
+		}
+		if err := e.Latency.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("key %v: %w", e.Key, err))
+		}
+		if len(errs) > maxErrors {
+			errs = append(errs, errors.New("more problems follow"))
+			break
+		}
+	}
+	if len(errs) > 0 {
+		return fmt.Errorf("lut: table of %s/%s: %w", t.Point.Device, t.Point.Processor, errors.Join(errs...))
+	}
+	return nil
+}
+
+// maxErrors bounds the list that Validate joins.
+const maxErrors = 10
+
+// Resolutions returns the distinct resolutions of the entries, ascending; 0 stands for entries that
+// serve every resolution.
+func (t *Table) Resolutions() []int {
+	var rs []int
+	for _, e := range t.Entries {
+		rs = append(rs, e.Key.Resolution)
+	}
+	slices.Sort(rs)
+	return slices.Compact(rs)
+}

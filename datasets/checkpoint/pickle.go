@@ -1,0 +1,529 @@
+package checkpoint
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"unicode/utf8"
+)
+
+// The opcodes that torch.save writes, and those Python 2 wrote for it. Source: pickletools.
+const (
+	opMark           = '('
+	opStop           = '.'
+	opBinInt         = 'J'
+	opBinInt1        = 'K'
+	opBinInt2        = 'M'
+	opNone           = 'N'
+	opBinPersID      = 'Q'
+	opReduce         = 'R'
+	opBinString      = 'T'
+	opShortBinString = 'U'
+	opBinUnicode     = 'X'
+	opAppend         = 'a'
+	opBuild          = 'b'
+	opGlobal         = 'c'
+	opAppends        = 'e'
+	opBinGet         = 'h'
+	opLongBinGet     = 'j'
+	opBinPut         = 'q'
+	opLongBinPut     = 'r'
+	opSetItem        = 's'
+	opTuple          = 't'
+	opSetItems       = 'u'
+	opEmptyDict      = '}'
+	opEmptyList      = ']'
+	opEmptyTuple     = ')'
+	opBinFloat       = 'G'
+	opProto          = 0x80
+	opTuple1         = 0x85
+	opTuple2         = 0x86
+	opTuple3         = 0x87
+	opNewTrue        = 0x88
+	opNewFalse       = 0x89
+	opLong1          = 0x8a
+)
+
+// otherOpcodes names the opcodes that are refused, for the message.
+var otherOpcodes = map[byte]string{
+	'0': "POP", '1': "POP_MARK", '2': "DUP", 'F': "FLOAT", 'I': "INT", 'L': "LONG", 'P': "PERSID",
+	'S': "STRING", 'V': "UNICODE", 'd': "DICT", 'g': "GET", 'i': "INST", 'l': "LIST", 'o': "OBJ",
+	'p': "PUT", 'B': "BINBYTES", 'C': "SHORT_BINBYTES", 0x81: "NEWOBJ", 0x82: "EXT1", 0x83: "EXT2",
+	0x84: "EXT4", 0x8b: "LONG4", 0x8c: "SHORT_BINUNICODE", 0x8d: "BINUNICODE8", 0x8e: "BINBYTES8",
+	0x8f: "EMPTY_SET", 0x90: "ADDITEMS", 0x91: "FROZENSET", 0x92: "NEWOBJ_EX", 0x93: "STACK_GLOBAL",
+	0x94: "MEMOIZE", 0x95: "FRAME", 0x96: "BYTEARRAY8", 0x97: "NEXT_BUFFER", 0x98: "READONLY_BUFFER",
+}
+
+// The values an unpickler makes, besides nil, bool, int64, float64 and string. Containers may
+// contain themselves: nothing walks through them recursively.
+type (
+	tuple []any
+	list  struct{ items []any }
+	// dict is a dict or an OrderedDict; both keep insertion order.
+	dict struct {
+		keys   []any // string or int64
+		values []any
+		index  map[any]int
+	}
+	// long is an integer beyond int64, little-endian two's complement. Only PyTorch's magic number
+	// is one.
+	long string
+)
+
+func (d *dict) get(key string) (any, bool) {
+	i, ok := d.index[key]
+	if !ok {
+		return nil, false
+	}
+	return d.values[i], true
+}
+
+// set adds an item. A Python dict cannot hold a key twice, so a pickle that sets one twice was not
+// written by Python.
+func (d *dict) set(key, value any) error {
+	switch key.(type) {
+	case string, int64:
+	default:
+		return refused("a key of type %s", typeName(key))
+	}
+	if _, ok := d.index[key]; ok {
+		return malformed("key %.200q occurs twice", fmt.Sprint(key))
+	}
+	if d.index == nil {
+		d.index = make(map[any]int)
+	}
+	d.index[key] = len(d.keys)
+	d.keys = append(d.keys, key)
+	d.values = append(d.values, value)
+	return nil
+}
+
+// typeName returns the Python name of a value's type.
+func typeName(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NoneType"
+	case bool:
+		return "bool"
+	case int64, long:
+		return "int"
+	case float64:
+		return "float"
+	case string:
+		return "str"
+	case tuple:
+		return "tuple"
+	case *list:
+		return "list"
+	case *dict:
+		return "dict"
+	case *global:
+		return v.String()
+	case *storage:
+		return "Storage"
+	case *tensor:
+		return "Tensor"
+	}
+	return fmt.Sprintf("%T", v)
+}
+
+// unpickler executes one pickle at a time, after pickletools' description of the opcodes. It is
+// a stack machine that makes only the values above, and calls nothing but the functions of
+// globals (see global.go).
+type unpickler struct {
+	r     *bufio.Reader
+	pos   int64 // of the next byte
+	op    int64 // of the opcode being executed
+	end   int64 // of the last byte that a pickle may use, exclusive
+	stack []any
+	marks []int // heights of the stack at open MARKs
+	memo  map[uint32]any
+	// persistent resolves a persistent ID, which torch.save uses for storages. nil refuses them.
+	persistent func(id tuple) (any, error)
+}
+
+// newUnpickler reads pickles from the bytes [pos, end) of r.
+func newUnpickler(r io.ReaderAt, pos, end int64) *unpickler {
+	return &unpickler{r: bufio.NewReader(io.NewSectionReader(r, pos, end-pos)), pos: pos, end: end}
+}
+
+// load executes the pickle at the current position and returns its value. Errors carry the position
+// of the opcode they occurred in.
+func (u *unpickler) load() (any, error) {
+	u.stack, u.marks, u.memo = u.stack[:0], u.marks[:0], make(map[uint32]any)
+	start := u.pos
+	for ops := 0; ; ops++ {
+		u.op = u.pos
+		op, err := u.byte()
+		if err == nil {
+			switch {
+			case ops == 0 && op != opProto:
+				err = malformed("a pickle starts with PROTO, not with byte %#02x", op)
+			case ops >= maxOps:
+				err = tooLarge("the pickle has more than %d opcodes", maxOps)
+			case u.op-start >= maxPickle:
+				err = tooLarge("the pickle is longer than %d bytes", maxPickle)
+			case op == opStop:
+				v, err := u.stop()
+				return v, at(u.op, err)
+			default:
+				err = u.execute(op)
+			}
+		}
+		if err == nil && len(u.stack) > maxStack {
+			err = tooLarge("the stack holds more than %d values", maxStack)
+		}
+		if err != nil {
+			return nil, at(u.op, err)
+		}
+	}
+}
+
+func (u *unpickler) stop() (any, error) {
+	if len(u.marks) > 0 || len(u.stack) != 1 {
+		return nil, malformed("STOP with %d values and %d marks on the stack", len(u.stack), len(u.marks))
+	}
+	return u.stack[0], nil
+}
+
+// execute runs one opcode other than STOP.
+func (u *unpickler) execute(op byte) error {
+	switch op {
+	case opMark:
+		if len(u.marks) >= maxMarks {
+			return tooLarge("more than %d nested marks", maxMarks)
+		}
+		u.marks = append(u.marks, len(u.stack))
+		return nil
+	case opBinPut, opLongBinPut, opBinGet, opLongBinGet:
+		return u.remember(op)
+	case opTuple, opTuple1, opTuple2, opTuple3:
+		return u.tuple(op)
+	case opAppend, opAppends, opSetItem, opSetItems:
+		return u.fill(op)
+	case opBinPersID, opReduce, opBuild:
+		return u.construct(op)
+	case opProto:
+		version, err := u.byte()
+		if err == nil && version != 2 {
+			err = refused("pickle protocol %d (torch.save writes 2)", version)
+		}
+		return err
+	}
+	v, err := u.literal(op)
+	if err == nil {
+		u.stack = append(u.stack, v)
+	}
+	return err
+}
+
+// literal returns the value of an opcode that does nothing but push one.
+func (u *unpickler) literal(op byte) (any, error) {
+	switch op {
+	case opNone:
+		return nil, nil
+	case opNewTrue:
+		return true, nil
+	case opNewFalse:
+		return false, nil
+	case opEmptyDict:
+		return new(dict), nil
+	case opEmptyList:
+		return new(list), nil
+	case opEmptyTuple:
+		return tuple(nil), nil
+	case opBinInt:
+		n, err := u.uint(4)
+		return int64(int32(n)), err
+	case opBinInt1:
+		n, err := u.uint(1)
+		return int64(n), err
+	case opBinInt2:
+		n, err := u.uint(2)
+		return int64(n), err
+	case opLong1:
+		return u.long()
+	case opBinFloat:
+		b, err := u.bytes(8)
+		if err != nil {
+			return nil, err
+		}
+		return math.Float64frombits(binary.BigEndian.Uint64(b)), nil
+	case opShortBinString:
+		return u.string(1)
+	case opBinString, opBinUnicode:
+		return u.string(4)
+	case opGlobal:
+		return u.global()
+	}
+	if name, ok := otherOpcodes[op]; ok {
+		return nil, refused("refuses to execute opcode %s, which torch.save does not write", name)
+	}
+	return nil, malformed("no opcode: byte %#02x", op)
+}
+
+// remember executes the opcodes of the memo.
+func (u *unpickler) remember(op byte) error {
+	width := 1
+	if op == opLongBinPut || op == opLongBinGet {
+		width = 4
+	}
+	n, err := u.uint(width)
+	if err != nil {
+		return err
+	}
+	if op == opBinPut || op == opLongBinPut {
+		top, err := u.pop(1)
+		if err != nil {
+			return err
+		}
+		u.memo[n] = top[0]
+		u.stack = append(u.stack, top[0])
+		return nil
+	}
+	v, ok := u.memo[n]
+	if !ok {
+		return malformed("nothing is in memo %d", n)
+	}
+	u.stack = append(u.stack, v)
+	return nil
+}
+
+func (u *unpickler) tuple(op byte) error {
+	var items []any
+	var err error
+	if op == opTuple {
+		items, err = u.popMark()
+	} else {
+		items, err = u.pop(int(op) - opTuple1 + 1)
+	}
+	if err == nil {
+		u.stack = append(u.stack, append(tuple(nil), items...))
+	}
+	return err
+}
+
+// fill executes the opcodes that add to the container on the stack.
+func (u *unpickler) fill(op byte) error {
+	var items []any
+	var err error
+	switch op {
+	case opAppend:
+		items, err = u.pop(1)
+	case opSetItem:
+		items, err = u.pop(2)
+	default:
+		items, err = u.popMark()
+	}
+	if err != nil {
+		return err
+	}
+	items = append([]any(nil), items...)
+	container, err := u.pop(1)
+	if err != nil {
+		return err
+	}
+	switch c := container[0].(type) {
+	case *list:
+		if op != opAppend && op != opAppends {
+			return malformed("an item is set in a list")
+		}
+		c.items = append(c.items, items...)
+	case *dict:
+		if op != opSetItem && op != opSetItems {
+			return malformed("an item is appended to a dict")
+		}
+		if len(items)%2 != 0 {
+			return malformed("a key without a value")
+		}
+		for i := 0; i < len(items); i += 2 {
+			if err := c.set(items[i], items[i+1]); err != nil {
+				return err
+			}
+		}
+	default:
+		return refused("refuses to fill an object of type %s", typeName(c))
+	}
+	u.stack = append(u.stack, container[0])
+	return nil
+}
+
+// construct executes the opcodes through which a pickle asks for objects.
+func (u *unpickler) construct(op byte) error {
+	if op == opBinPersID {
+		id, err := u.pop(1)
+		if err != nil {
+			return err
+		}
+		key, ok := id[0].(tuple)
+		if !ok || u.persistent == nil {
+			return refused("a persistent ID of type %s", typeName(id[0]))
+		}
+		v, err := u.persistent(key)
+		u.stack = append(u.stack, v)
+		return err
+	}
+	pair, err := u.pop(2)
+	if err != nil {
+		return err
+	}
+	if op == opBuild {
+		// state_dict() hangs the versions of the modules on its OrderedDict, as attribute _metadata.
+		_, isDict := pair[0].(*dict)
+		if _, hasDict := pair[1].(*dict); !isDict || !hasDict {
+			return refused("refuses to set the state of a %s to a %s", typeName(pair[0]), typeName(pair[1]))
+		}
+		u.stack = append(u.stack, pair[0])
+		return nil
+	}
+	g, ok := pair[0].(*global)
+	if !ok || g.call == nil {
+		return refused("refuses to call a %s", typeName(pair[0]))
+	}
+	args, ok := pair[1].(tuple)
+	if !ok {
+		return malformed("%s is called with a %s, not a tuple", g, typeName(pair[1]))
+	}
+	v, err := g.call(args)
+	if err != nil {
+		return err
+	}
+	if t, ok := v.(*tensor); ok {
+		t.view.at = u.op
+	}
+	u.stack = append(u.stack, v)
+	return nil
+}
+
+// pop takes n values off the stack, above the innermost mark. The result is valid until the next
+// push.
+func (u *unpickler) pop(n int) ([]any, error) {
+	floor := 0
+	if len(u.marks) > 0 {
+		floor = u.marks[len(u.marks)-1]
+	}
+	if len(u.stack)-n < floor {
+		return nil, malformed("the stack holds %d values where %d are needed", len(u.stack)-floor, n)
+	}
+	top := u.stack[len(u.stack)-n:]
+	u.stack = u.stack[:len(u.stack)-n]
+	return top, nil
+}
+
+// popMark takes the values above the innermost mark, and the mark.
+func (u *unpickler) popMark() ([]any, error) {
+	if len(u.marks) == 0 {
+		return nil, malformed("no mark is on the stack")
+	}
+	items, err := u.pop(len(u.stack) - u.marks[len(u.marks)-1])
+	u.marks = u.marks[:len(u.marks)-1]
+	return items, err
+}
+
+// bytes reads the n bytes of an argument.
+func (u *unpickler) bytes(n int64) ([]byte, error) {
+	if n > u.end-u.pos {
+		return nil, truncated("an argument of %d bytes, but %d are left", n, u.end-u.pos)
+	}
+	b := make([]byte, n)
+	m, err := io.ReadFull(u.r, b)
+	u.pos += int64(m)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = truncated("the file ends within an argument of %d bytes", n)
+	}
+	return b, err
+}
+
+func (u *unpickler) byte() (byte, error) {
+	if u.pos >= u.end {
+		return 0, truncated("the pickle has no end")
+	}
+	b, err := u.r.ReadByte()
+	if errors.Is(err, io.EOF) {
+		return 0, truncated("the file ends within a pickle")
+	}
+	u.pos++
+	return b, err
+}
+
+// uint reads an unsigned little-endian integer of 1, 2 or 4 bytes.
+func (u *unpickler) uint(width int) (uint32, error) {
+	var b [4]byte
+	for i := range width {
+		v, err := u.byte()
+		if err != nil {
+			return 0, err
+		}
+		b[i] = v
+	}
+	return binary.LittleEndian.Uint32(b[:]), nil
+}
+
+// long reads a LONG1: a length byte and two's complement bytes, least significant first.
+func (u *unpickler) long() (any, error) {
+	n, err := u.byte()
+	if err != nil {
+		return nil, err
+	}
+	b, err := u.bytes(int64(n))
+	if err != nil {
+		return nil, err
+	}
+	if n > 8 {
+		return long(b), nil
+	}
+	var wide [8]byte
+	copy(wide[8-n:], b)
+	return int64(binary.LittleEndian.Uint64(wide[:])) >> (64 - 8*int64(n)), nil
+}
+
+// string reads a text whose length takes width bytes.
+func (u *unpickler) string(width int) (any, error) {
+	n, err := u.uint(width)
+	if err != nil {
+		return nil, err
+	}
+	if left := u.end - u.pos; int64(n) > left {
+		return nil, truncated("a string of %d bytes, but %d are left", n, left)
+	}
+	if n > maxString {
+		return nil, tooLarge("a string of %d bytes, more than the limit of %d", n, maxString)
+	}
+	b, err := u.bytes(int64(n))
+	if err != nil {
+		return nil, err
+	}
+	if !utf8.Valid(b) {
+		return nil, malformed("a string is not UTF-8")
+	}
+	return string(b), nil
+}
+
+// global reads a GLOBAL and looks it up.
+func (u *unpickler) global() (any, error) {
+	var words [2]string
+	for i := range words {
+		var line []byte
+		for {
+			b, err := u.byte()
+			if err != nil {
+				return nil, err
+			}
+			if b == '\n' {
+				break
+			}
+			if line = append(line, b); len(line) > maxGlobal {
+				return nil, tooLarge("a class name longer than %d bytes: %.40q...", maxGlobal, line)
+			}
+		}
+		words[i] = string(line)
+	}
+	g := findGlobal(words[0], words[1])
+	if g == nil {
+		return nil, refused("refuses to construct %q", words[0]+"."+words[1])
+	}
+	return g, nil
+}

@@ -1,0 +1,55 @@
+# dynofa: every target sets up what it needs. `make demo` and `make test` are all that a fresh
+# machine needs (Go 1.26, a C compiler, make, npm).
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+GO ?= go
+RUNTIME := .cache/onnxruntime
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS := -X main.version=$(VERSION)
+
+# What builds and passes without cgo, SQLite and ONNX Runtime.
+IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|cmd/
+PURE = $$($(GO) list ./... | grep -vE '/($(IMPURE))')
+
+.PHONY: all build runtime demo test test-pure test-race test-reference lint bench fuzz clean
+all: build
+
+build: ## bin/dynofa and bin/dynofa-run
+	$(GO) build -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
+
+runtime: ## ONNX Runtime for this machine, in the cache folder
+	@sh deploy/ort/fetch.sh $(RUNTIME)
+
+demo: build runtime ## the whole path on built-in data; leaves demo/
+	bin/dynofa demo --dir demo $(DEMO_FLAGS)
+
+test: runtime test-pure ## every test, with the race detector
+	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -race ./...
+
+test-pure: ## the pure packages without cgo
+	CGO_ENABLED=0 $(GO) build ./...
+	CGO_ENABLED=0 $(GO) test $(PURE)
+
+test-reference: runtime ## every test, and none may skip for want of reference data in ../shared
+	DYNOFA_REQUIRE_RUNTIME=1 DYNOFA_REQUIRE_REFERENCE=1 $(GO) test ./...
+
+lint: ## gofmt, go vet, staticcheck, shell scripts
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+
+bench: runtime ## benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+FUZZTIME ?= 10s
+fuzz: ## every fuzz target for FUZZTIME
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
+
+clean:
+	rm -rf bin demo .cache

@@ -44,7 +44,7 @@ func (l Latency) Central() unit.Nanoseconds {
 }
 
 // Validate returns an error for an entry that no measurement can give: no central value, a
-// negative or infinite statistic, or quantiles out of order.
+// negative or infinite statistic, quantiles out of order, or a median outside its interval.
 func (l Latency) Validate() error {
 	var errs []error
 	if math.IsNaN(float64(l.Central())) {
@@ -74,6 +74,9 @@ func (l Latency) Validate() error {
 			errs = append(errs, fmt.Errorf("%s is below %s", s.name, name))
 		}
 		previous, name = v, s.name
+	}
+	if l.CILow > l.CIHigh || l.P50 < l.CILow || l.P50 > l.CIHigh {
+		errs = append(errs, fmt.Errorf("the median's interval [%g, %g] ns is reversed or does not hold the median", float64(l.CILow), float64(l.CIHigh)))
 	}
 	return errors.Join(errs...)
 }

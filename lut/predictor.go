@@ -25,6 +25,15 @@ func (c Calibration) Apply(sum unit.Nanoseconds) unit.Nanoseconds {
 	return unit.Nanoseconds(float64(sum)*c.Scale) + c.Offset
 }
 
+// validate returns an error for a calibration that maps a latency to none: NaN, an infinity or a
+// negative scale.
+func (c Calibration) validate() error {
+	if offset := float64(c.Offset); !(c.Scale >= 0) || math.IsInf(c.Scale, 0) || math.IsNaN(offset) || math.IsInf(offset, 0) {
+		return fmt.Errorf("calibration scale %g or offset %g ns is not usable", c.Scale, offset)
+	}
+	return nil
+}
+
 // MissingError says that a table lacks an entry that a prediction needs.
 type MissingError struct {
 	Key     Key

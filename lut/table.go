@@ -82,8 +82,9 @@ func (t *Table) Sort() {
 	slices.SortFunc(t.Entries, func(a, b Entry) int { return a.Key.Compare(b.Key) })
 }
 
-// Validate returns every problem that makes the table unusable: missing device, processor or space,
-// an unknown origin, no entries, repeated keys, invalid blocks or latencies.
+// Validate returns every problem that makes the table unusable: missing device, processor, space or
+// source, an unknown origin, an impossible operating point or calibration, no entries, repeated keys
+// or facts, invalid blocks or latencies.
 func (t *Table) Validate() error {
 	var errs []error
 	for _, f := range []struct{ name, value string }{
@@ -95,6 +96,27 @@ func (t *Table) Validate() error {
 	}
 	if t.Origin != Measured && t.Origin != Imported && t.Origin != Modelled {
 		errs = append(errs, fmt.Errorf("origin %q is none of measured, imported, modelled", t.Origin))
+	}
+	if err := t.Point.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := t.Calibration.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	facts := make(map[string]bool, len(t.Provenance))
+	for _, f := range t.Provenance {
+		if f.Name == "" || facts[f.Name] {
+			errs = append(errs, fmt.Errorf("provenance: name %q is empty or repeated", f.Name))
+		}
+		facts[f.Name] = true
+	}
+	for i, n := range t.Networks {
+		if n.Arch == "" {
+			errs = append(errs, fmt.Errorf("network %d has no architecture", i))
+		}
+		if err := n.Latency.Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("network %d: %w", i, err))
+		}
 	}
 	if len(t.Entries) == 0 {
 		errs = append(errs, errors.New("it has no entries"))
@@ -121,6 +143,22 @@ func (t *Table) Validate() error {
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("lut: table of %s/%s: %w", t.Point.Device, t.Point.Processor, errors.Join(errs...))
+	}
+	return nil
+}
+
+// validate returns an error for a clock, count or period that no device can have.
+func (p OperatingPoint) validate() error {
+	for _, c := range []struct {
+		name  string
+		value unit.Hertz
+	}{{"cpu", p.CPUClock}, {"gpu", p.GPUClock}, {"memory", p.MemoryClock}} {
+		if !(c.value >= 0 && c.value < 1e15) {
+			return fmt.Errorf("%s clock is %g Hz", c.name, float64(c.value))
+		}
+	}
+	if p.Threads < 0 || p.Batch < 0 || p.Period < 0 {
+		return fmt.Errorf("threads %d, batch %d or period %v is negative", p.Threads, p.Batch, p.Period)
 	}
 	return nil
 }

@@ -1,0 +1,114 @@
+package profile
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/lut"
+)
+
+// Smallest sample sizes for which a claim can be made without assuming a distribution.
+const (
+	// MinMedian samples give a 95% interval of the median: the range of n samples misses the
+	// median with probability 2^(1-n), and 2^-5 = 3.1% is the first below 5%.
+	MinMedian = 6
+	// MinP99 samples bound the 99th percentile from above with 95% confidence: 0.99^299 = 4.95%.
+	MinP99 = 299
+)
+
+// Summarize returns the distribution of samples: smallest, mean, standard deviation (n-1), median
+// (mean of the middle two), 90th and 99th percentile (the smallest sample that at least that share
+// of all samples does not exceed) and the 95% interval of the median by order statistics. A number
+// for which there are too few samples is NaN: the standard deviation below 2, the interval below
+// MinMedian, the 99th percentile below MinP99. No sample is ever left out. samples is not changed.
+func Summarize(samples []time.Duration) lut.Latency {
+	l := lut.Unknown()
+	n := len(samples)
+	l.N = n
+	if n == 0 {
+		return l
+	}
+	sorted := slices.Sorted(slices.Values(samples))
+	at := func(rank int) unit.Nanoseconds { return unit.Nanos(sorted[rank-1]) } // 1-based
+	l.Min = at(1)
+	l.P50 = (at((n+1)/2) + at(n/2+1)) / 2
+	l.P90 = at(rank(n, 90))
+	if n >= MinP99 {
+		l.P99 = at(rank(n, 99))
+	}
+	l.Mean, l.Std = moments(sorted)
+	if low, high, ok := MedianRanks(n); ok {
+		l.CILow, l.CIHigh = at(low), at(high)
+	}
+	return l
+}
+
+// rank returns the 1-based rank of a percentile among n samples.
+func rank(n, percent int) int { return (n*percent + 99) / 100 }
+
+// moments returns mean and standard deviation of the samples, summed in the order given.
+func moments(samples []time.Duration) (mean, std unit.Nanoseconds) {
+	sum := 0.0
+	for _, d := range samples {
+		sum += float64(d)
+	}
+	m := sum / float64(len(samples))
+	if len(samples) < 2 {
+		return unit.Nanoseconds(m), unit.Nanoseconds(math.NaN())
+	}
+	squares := 0.0
+	for _, d := range samples {
+		squares += float64((float64(d) - m) * (float64(d) - m))
+	}
+	return unit.Nanoseconds(m), unit.Nanoseconds(math.Sqrt(squares / float64(len(samples)-1)))
+}
+
+// MedianRanks returns the 1-based ranks of the two order statistics between which the median of the
+// distribution lies with a probability of at least 95%, whatever the (continuous) distribution is.
+// It is the narrowest symmetric pair that keeps the promise; ok is false below MinMedian samples.
+//
+// Source: David and Nagaraja, Order Statistics, 3rd ed. 2003, section 7.1: the number of samples
+// below the median is binomial(n, 1/2), so ranks l and n+1-l miss it with probability
+// 2 P(B <= l-1).
+func MedianRanks(n int) (low, high int, ok bool) {
+	if n < MinMedian {
+		return 0, 0, false
+	}
+	// Terms below 10 standard deviations (sqrt(n)/2 each) add less than 1e-22.
+	k := max(0, n/2-5*int(math.Sqrt(float64(n)))-1)
+	below := 0.0 // P(B <= k)
+	for ; k < n; k++ {
+		below += math.Exp(logBinomial(n, k))
+		if below > 0.025 {
+			break
+		}
+	}
+	// P(B <= k-1) <= 2.5% < P(B <= k), so the largest l with P(B <= l-1) <= 2.5% is k.
+	return k, n + 1 - k, true
+}
+
+// logBinomial returns ln P(B = k) for B binomial(n, 1/2).
+func logBinomial(n, k int) float64 {
+	lg := func(x int) float64 { v, _ := math.Lgamma(float64(x) + 1); return v }
+	return lg(n) - lg(k) - lg(n-k) - float64(n)*math.Ln2
+}
+
+// HalfWidth returns half the width of the median's 95% interval relative to the median, NaN if the
+// interval is not known.
+func HalfWidth(l lut.Latency) float64 {
+	return float64(l.CIHigh-l.CILow) / 2 / float64(l.P50)
+}
+
+// doubts returns the warnings of an entry.
+func doubts(l lut.Latency, wide float64) []string {
+	switch h := HalfWidth(l); {
+	case math.IsNaN(h):
+		return []string{fmt.Sprintf("%d samples are too few for an interval of the median, which needs %d", l.N, MinMedian)}
+	case h > wide:
+		return []string{fmt.Sprintf("the 95%% interval of the median is +-%.1f%%, wider than +-%.1f%%", 100*h, 100*wide)}
+	}
+	return nil
+}

@@ -34,11 +34,11 @@ func biasFacts(t *lut.Table, s *supernet.Space) ([]lut.Fact, error) {
 		if math.Abs(bias) > math.Abs(worst) {
 			worst = bias
 		}
-		facts = append(facts, lut.Fact{Name: fmt.Sprintf("raw sum bias, network %d", i+1),
+		facts = append(facts, lut.Fact{Name: fmt.Sprintf(factPrefix+"raw sum bias, network %d", i+1),
 			Value: fmt.Sprintf("%+.2f%% (sum of blocks %v, measured %v)", 100*bias, sum, n.Latency.Central())})
 	}
 	return append([]lut.Fact{
-		{Name: "raw sum bias, mean", Value: fmt.Sprintf("%+.2f%% over %d whole networks", 100*mean, len(t.Networks))},
-		{Name: "raw sum bias, largest", Value: fmt.Sprintf("%+.2f%%", 100*worst)},
+		{Name: factPrefix + "raw sum bias, mean", Value: fmt.Sprintf("%+.2f%% over %d whole networks", 100*mean, len(t.Networks))},
+		{Name: factPrefix + "raw sum bias, largest", Value: fmt.Sprintf("%+.2f%%", 100*worst)},
 	}, facts...), nil
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
@@ -46,7 +47,7 @@ type Config struct {
 	Point    lut.OperatingPoint // of the table
 	Source   string             // of the table; default "measured on" and the device
 	Created  time.Time          // of the table
-	Facts    []lut.Fact         // what the caller knows about device and program; names are unique
+	Facts    []lut.Fact         // what the caller knows about device and program; names are unique, none begins with "profile: "
 	Warnings []string           // the caller's doubts about the whole table
 
 	// Progress is called after every probe prepared and every round measured.
@@ -69,6 +70,9 @@ type Progress struct {
 	Done, Total int           // probes while preparing, rounds afterwards
 	Elapsed     time.Duration // since Run began; 0 without Config.Now
 }
+
+// factPrefix begins the names of the facts that Run adds to a table.
+const factPrefix = "profile: "
 
 // maxRounds bounds memory: 100,000 rounds of 400 probes keep 320 MB of samples.
 const maxRounds = 100_000
@@ -129,6 +133,7 @@ func (c Config) Validate() error {
 	names := map[string]bool{}
 	for _, f := range c.Facts {
 		check(f.Name == "" || names[f.Name], "fact %q is unnamed or repeated", f.Name)
+		check(strings.HasPrefix(f.Name, factPrefix), "fact %q: names that begin with %q are the protocol's own", f.Name, factPrefix)
 		names[f.Name] = true
 	}
 	if len(errs) > 0 {
@@ -296,16 +301,16 @@ func (r *run) table() (*lut.Table, error) {
 // facts returns what the protocol adds to the provenance.
 func (r *run) facts() []lut.Fact {
 	facts := []lut.Fact{
-		{Name: "protocol", Value: "rotation: a round visits every block once, in network order, dealt at random to walks; whole networks between walks"},
-		{Name: "timed region", Value: r.meter.TimedRegion()},
-		{Name: "rounds kept", Value: strconv.Itoa(len(r.samples[0]))},
-		{Name: "warm-up rounds dropped", Value: strconv.Itoa(r.Warmup)},
-		{Name: "samples dropped", Value: "0"},
-		{Name: "stopped because", Value: r.stop},
-		{Name: "profile seed", Value: strconv.FormatUint(r.Seed, 10)},
+		{Name: factPrefix + "protocol", Value: "rotation: a round visits every block once, in network order, dealt at random to walks; whole networks between walks"},
+		{Name: factPrefix + "timed region", Value: r.meter.TimedRegion()},
+		{Name: factPrefix + "rounds kept", Value: strconv.Itoa(len(r.samples[0]))},
+		{Name: factPrefix + "warm-up rounds dropped", Value: strconv.Itoa(r.Warmup)},
+		{Name: factPrefix + "samples dropped", Value: "0"},
+		{Name: factPrefix + "stopped because", Value: r.stop},
+		{Name: factPrefix + "seed", Value: strconv.FormatUint(r.Seed, 10)},
 	}
 	if r.Now != nil {
-		facts = append(facts, lut.Fact{Name: "measuring took", Value: r.elapsed().String()})
+		facts = append(facts, lut.Fact{Name: factPrefix + "measuring took", Value: r.elapsed().String()})
 	}
 	return facts
 }

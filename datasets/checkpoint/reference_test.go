@@ -3,8 +3,6 @@ package checkpoint_test
 import (
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/dynofa/dynofa/datasets/checkpoint"
 	"github.com/dynofa/dynofa/datasets/reftest"
 )
@@ -53,7 +51,7 @@ func TestReferenceNamings(t *testing.T) {
 	if files[0][6].Name == files[1][6].Name {
 		t.Errorf("both files say %q: they should differ in their naming", files[0][6].Name)
 	}
-	if d := cmp.Diff(rename(files[0]), rename(files[1]), bits); d != "" {
+	if d := diff(rename(files[0]), rename(files[1])); d != "" {
 		t.Error(d)
 	}
 }

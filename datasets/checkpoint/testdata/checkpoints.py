@@ -3,8 +3,8 @@
 
   checkpoints.py fixtures DIR    the committed files: legacy.pth, zip.pth, model.safetensors, expected.json
   checkpoints.py views DIR       files with views, all data types, nestings
-  checkpoints.py describe FILE.. JSON on stdout: per file, per tensor, its data type, shape, the float64
-                                 sum and the SHA-256 of its elements as little-endian float32, row-major
+  checkpoints.py describe FILE.. JSON on stdout: per file, per tensor, its data type, shape and the SHA-256
+                                 of its elements as little-endian float32, row-major
 
 Written for torch 1.13. Run twice, it writes the same bytes, but for the storage keys of the legacy
 format, which are memory addresses.
@@ -16,7 +16,6 @@ import struct
 import sys
 from collections import OrderedDict
 
-import numpy
 import torch
 
 SAFETENSORS = {torch.float32: "F32", torch.float64: "F64", torch.float16: "F16", torch.bfloat16: "BF16",
@@ -136,7 +135,6 @@ def describe(paths):
         for name, t in state.items():
             data = t.detach().to(torch.float32).contiguous().numpy().astype("<f4")
             tensors.append({"name": name, "dtype": str(t.dtype).replace("torch.", ""), "shape": list(t.shape),
-                            "sum": float(data.astype(numpy.float64).sum()),
                             "sha256": hashlib.sha256(data.tobytes()).hexdigest()})
         out.append({"path": path, "tensors": tensors})
     json.dump(out, sys.stdout)

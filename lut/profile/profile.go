@@ -120,7 +120,6 @@ func (c Config) Validate() error {
 	}
 	check(c.Space == nil, "no space given")
 	check(c.Space != nil && len(c.Resolutions) == 0, "no resolutions given")
-	check(c.Point.Device == "" || c.Point.Processor == "", "device or processor is empty")
 	check(c.Rounds < 1 || c.Rounds > maxRounds, "%d rounds are outside [1, %d]", c.Rounds, maxRounds)
 	check(c.MinRounds < 1 || c.MinRounds > c.Rounds, "at least %d of %d rounds makes no sense", c.MinRounds, c.Rounds)
 	check(c.Warmup > maxRounds, "%d warm-up rounds are above %d", c.Warmup, maxRounds)
@@ -135,6 +134,14 @@ func (c Config) Validate() error {
 		check(f.Name == "" || names[f.Name], "fact %q is unnamed or repeated", f.Name)
 		check(strings.HasPrefix(f.Name, factPrefix), "fact %q: names that begin with %q are the protocol's own", f.Name, factPrefix)
 		names[f.Name] = true
+	}
+	if c.Space != nil { // what would spoil the table at the end is refused at the start
+		one := supernet.Block{Op: supernet.OpPool, In: supernet.Shape{Size: 1, Channels: 1}, Out: supernet.Shape{Size: 1, Channels: 1}}
+		t := lut.Table{Space: c.Space.Name, Point: c.Point, Origin: lut.Measured, Source: c.Source, Provenance: c.Facts,
+			Entries: []lut.Entry{{Key: lut.Key{Block: one}, Latency: lut.MeanOnly(1, 1, 0)}}}
+		if err := t.Validate(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	if len(errs) > 0 {
 		return fmt.Errorf("profile: %w", errors.Join(errs...))

@@ -360,6 +360,7 @@ func TestConfigValidate(t *testing.T) {
 	for name, change := range map[string]func(*profile.Config){
 		"no space":            func(c *profile.Config) { c.Space = nil },
 		"no device":           func(c *profile.Config) { c.Point.Device = "" },
+		"negative threads":    func(c *profile.Config) { c.Point.Threads = -1 },
 		"negative rounds":     func(c *profile.Config) { c.Rounds = -1 },
 		"too many rounds":     func(c *profile.Config) { c.Rounds = 1e9 },
 		"min above rounds":    func(c *profile.Config) { c.Rounds, c.MinRounds = 5, 6 },

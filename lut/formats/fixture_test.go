@@ -2,7 +2,6 @@ package formats_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -126,22 +125,4 @@ func TestFixturesAreUpToDate(t *testing.T) {
 			t.Errorf("%s is not what the formula gives; run with -update", name)
 		}
 	}
-}
-
-// millisByKey reads a JSON file the plain way.
-func millisByKey(t testing.TB, file string) map[string]float64 {
-	t.Helper()
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var m map[string]struct{ Mean float64 }
-	if err := json.Unmarshal(data, &m); err != nil {
-		t.Fatal(err)
-	}
-	means := make(map[string]float64, len(m))
-	for k, v := range m {
-		means[k] = v.Mean
-	}
-	return means
 }

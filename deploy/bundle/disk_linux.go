@@ -1,0 +1,45 @@
+package bundle
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// locks says that lock keeps others out.
+const locks = true
+
+// exchange puts temp in dir's place and the other way round, in one step where the file system can.
+func exchange(temp, dir string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, dir, unix.RENAME_EXCHANGE)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
+		return swapRenames(temp, dir)
+	}
+	if err != nil {
+		return &os.LinkError{Op: "exchange", Old: temp, New: dir, Err: err}
+	}
+	return nil
+}
+
+// lock takes a folder's lock without waiting; it ends with the process.
+func lock(dir string) (unlock func(), ok bool) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, false
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close() // nothing was written
+		return nil, false
+	}
+	return func() { _ = f.Close() }, true // closing releases the lock
+}
+
+// syncDir waits until a folder's entries are on disk.
+func syncDir(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

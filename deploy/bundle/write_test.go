@@ -1,0 +1,319 @@
+package bundle_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/deploy/bundle"
+)
+
+// alone fails the test if anything but the named entries stands in a folder.
+func alone(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if fmt.Sprint(got) != fmt.Sprint(names) {
+		t.Errorf("the folder holds %q, want %q", got, names)
+	}
+}
+
+func TestWriteReplacesABundle(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "bundle")
+	var digests []string
+	for seed := range uint64(3) {
+		d, err := bundle.Write(t.Context(), dir, mustFixture(t, seed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests = append(digests, d)
+		if err := check(dir); err != nil {
+			t.Fatal(err)
+		}
+		alone(t, parent, "bundle")
+	}
+	if digests[0] == digests[1] {
+		t.Error("different bundles have the same digest")
+	}
+	// A damaged bundle may be replaced, too.
+	put(t, filepath.Join(dir, "levels/0.onnx"), "")
+	if err := os.Remove(filepath.Join(dir, "manifest.sha256")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bundle.Write(t.Context(), dir, mustFixture(t, 1)); err != nil {
+		t.Error(err)
+	}
+	if err := check(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWriteIntoAnEmptyFolderAndThroughALink(t *testing.T) {
+	parent := t.TempDir()
+	dir, link := filepath.Join(parent, "bundle"), filepath.Join(parent, "link")
+	if err := errors.Join(os.Mkdir(dir, 0o755), os.Symlink("bundle", link)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bundle.Write(t.Context(), link, mustFixture(t, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(dir); err != nil {
+		t.Error(err)
+	}
+	if target, err := os.Readlink(link); target != "bundle" {
+		t.Errorf("the link became %q: %v", target, err)
+	}
+	alone(t, parent, "bundle", "link")
+}
+
+func TestWriteRefusesToOverwrite(t *testing.T) {
+	for name, prepare := range map[string]func(dir string) error{
+		"a file":                 func(dir string) error { return os.WriteFile(dir, []byte("mine"), 0o644) },
+		"a folder of mine":       func(dir string) error { return makeFile(dir, "thesis.txt", "mine") },
+		"a manifest of others":   func(dir string) error { return makeFile(dir, "manifest.json", `{"name": "app"}`) },
+		"models of mine":         func(dir string) error { return makeFile(dir, "levels/a.onnx", "mine") },
+		"a bundle with my notes": func(dir string) error { return makeFile(dir, "notes.txt", "mine") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "bundle")
+			if strings.HasPrefix(name, "a bundle") {
+				if _, err := bundle.Write(t.Context(), dir, mustFixture(t, 1)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := prepare(dir); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := bundle.Write(t.Context(), dir, mustFixture(t, 2)); !errors.Is(err, bundle.ErrNotBundle) {
+				t.Errorf("error %v", err)
+			}
+			alone(t, parent, "bundle")
+		})
+	}
+	if _, err := bundle.Write(t.Context(), filepath.Join(t.TempDir(), "no", "parent"), mustFixture(t, 1)); err == nil {
+		t.Error("a parent was made up")
+	}
+}
+
+func makeFile(dir, name, data string) error {
+	p := filepath.Join(dir, filepath.FromSlash(name))
+	return errors.Join(os.MkdirAll(filepath.Dir(p), 0o755), os.WriteFile(p, []byte(data), 0o644))
+}
+
+func TestWriteFailsWhole(t *testing.T) {
+	broken := errors.New("broken")
+	for name, change := range map[string]func(*bundle.Spec, context.CancelFunc){
+		"model":  func(s *bundle.Spec, _ context.CancelFunc) { s.Model = failAt(s.Model, 2, broken) },
+		"empty":  func(s *bundle.Spec, _ context.CancelFunc) { s.Model = emptyAt(s.Model, 1) },
+		"cancel": func(s *bundle.Spec, cancel context.CancelFunc) { s.Model = cancelAt(s.Model, 1, cancel) },
+		"cancel at the end": func(s *bundle.Spec, cancel context.CancelFunc) {
+			s.Model = cancelAt(s.Model, 2, cancel)
+		},
+		"no family":      func(s *bundle.Spec, _ context.CancelFunc) { s.Family = nil },
+		"no models":      func(s *bundle.Spec, _ context.CancelFunc) { s.Model = nil },
+		"NaN latency":    func(s *bundle.Spec, _ context.CancelFunc) { s.Family.Levels[1].Latencies[0].Latency = nan },
+		"inactive entry": func(s *bundle.Spec, _ context.CancelFunc) { s.Family.Levels[0].Arch.KS[3] = 7 },
+		"other space":    func(s *bundle.Spec, _ context.CancelFunc) { s.Family.Space = "resnet" },
+		"bad version":    func(s *bundle.Spec, _ context.CancelFunc) { s.Runtime.MinVersion = "new" },
+		"no policy":      func(s *bundle.Spec, _ context.CancelFunc) { s.Policy.Spec = "" },
+		"bad note":       func(s *bundle.Spec, _ context.CancelFunc) { s.Notes = []string{"\x1b[2J"} },
+		"few labels":     func(s *bundle.Spec, _ context.CancelFunc) { s.Labels = s.Labels[:9] },
+		"two-line label": func(s *bundle.Spec, _ context.CancelFunc) { s.Labels[3] = "a\nb" },
+		"table NaN":      func(s *bundle.Spec, _ context.CancelFunc) { s.Table.Entries[0].Latency.Mean = nan },
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent := t.TempDir()
+			dir := filepath.Join(parent, "bundle")
+			old, err := bundle.Write(t.Context(), dir, mustFixture(t, 1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec := mustFixture(t, 2)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			change(&spec, cancel)
+			if _, err := bundle.Write(ctx, dir, spec); err == nil {
+				t.Fatal("no error")
+			}
+			b, err := bundle.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			if b.Digest() != old {
+				t.Error("the old bundle is gone")
+			}
+			alone(t, parent, "bundle")
+		})
+	}
+}
+
+var nan = unit.Nanoseconds(math.NaN())
+
+type model = func(context.Context, int) ([]byte, error)
+
+func failAt(m model, at int, err error) model {
+	return func(ctx context.Context, i int) ([]byte, error) {
+		if i == at {
+			return nil, err
+		}
+		return m(ctx, i)
+	}
+}
+
+func emptyAt(m model, at int) model {
+	return func(ctx context.Context, i int) ([]byte, error) {
+		if i == at {
+			return nil, nil
+		}
+		return m(ctx, i)
+	}
+}
+
+func cancelAt(m model, at int, cancel context.CancelFunc) model {
+	return func(ctx context.Context, i int) ([]byte, error) {
+		if i == at {
+			cancel()
+		}
+		return m(ctx, i)
+	}
+}
+
+// childVariable names the folder in which a re-executed test binary writes bundles for ever.
+const childVariable = "DYNOFA_BUNDLE_TEST_CHILD"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(childVariable); dir != "" {
+		fmt.Println("ready")
+		for seed := uint64(0); ; seed = 1 - seed {
+			spec, err := fixture(seed)
+			if err == nil {
+				_, err = bundle.Write(context.Background(), dir, spec)
+			}
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(3)
+			}
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// TestKilledWriterLeavesABundle kills a process that writes two bundles in turn, 20 times, at
+// random moments. Afterwards the folder is one of the two, complete; before the first write has
+// ended it may be missing.
+func TestKilledWriterLeavesABundle(t *testing.T) {
+	want := map[string]bool{}
+	var took time.Duration // by one write, to spread the kills over two
+	for seed := range uint64(2) {
+		start := time.Now()
+		d, err := bundle.Write(t.Context(), filepath.Join(t.TempDir(), "b"), mustFixture(t, seed))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[d] = true
+		took = time.Since(start)
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "bundle")
+	seen, missing := map[string]int{}, 0
+	for i := range 20 {
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), childVariable+"="+dir)
+		child.Stderr = os.Stderr
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatalf("the child said %q: %v", line, err)
+		}
+		if i > 0 { // a start takes longer than a write
+			time.Sleep(took / 2)
+		}
+		time.Sleep(time.Duration(rng.Int64N(int64(2*took) + 1)))
+		if err := child.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Wait(); err == nil || child.ProcessState.ExitCode() == 3 {
+			t.Fatalf("the child failed before it was killed: %v", err)
+		}
+		b, err := bundle.Open(dir)
+		if errors.Is(err, os.ErrNotExist) && len(seen) == 0 {
+			missing++
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := b.Verify(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if !want[b.Digest()] {
+			t.Errorf("neither of the two bundles: %s", b.Digest())
+		}
+		seen[b.Digest()]++
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	t.Logf("%d bundles seen %v, %d times none yet", len(seen), seen, missing)
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(entries); n > 3 { // at most what the last child was building and removing
+		t.Errorf("%d leftovers are kept", n-1)
+	}
+	if _, err := bundle.Write(t.Context(), dir, mustFixture(t, 5)); err != nil {
+		t.Error(err)
+	}
+	alone(t, parent, "bundle")
+}
+
+// TestSwapRenames covers the way that is taken where the system cannot exchange two folders.
+func TestSwapRenames(t *testing.T) {
+	parent := t.TempDir()
+	a, b := filepath.Join(parent, "a"), filepath.Join(parent, "b")
+	if err := errors.Join(makeFile(a, "f", "new"), makeFile(b, "f", "old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := bundle.SwapRenames(a, b); err != nil {
+		t.Fatal(err)
+	}
+	if readAll(t, a)["f"] != "old" || readAll(t, b)["f"] != "new" {
+		t.Error("not swapped")
+	}
+	if err := os.RemoveAll(a); err != nil {
+		t.Fatal(err)
+	}
+	if err := bundle.SwapRenames(a, b); err == nil {
+		t.Error("nothing was put in place")
+	}
+	if readAll(t, b)["f"] != "new" {
+		t.Error("the old folder did not come back")
+	}
+	alone(t, parent, "b")
+}

@@ -184,7 +184,7 @@ func TestTensorBounds(t *testing.T) {
 		tensor("huge size", 0, ints{huge}, ints{1}, large, "implausible"),
 		tensor("product wraps to 0", 0, ints{1 << 32, 1 << 32}, ints{0, 0}, large, "overflows"),
 		tensor("product of three", 0, ints{1 << 31, 1 << 31, 4}, ints{0, 0, 0}, large, "overflows"),
-		tensor("expanded to 1 G", 0, ints{1 << 30}, ints{0}, large, "overlap so much"),
+		tensor("expanded to 1 GiB", 0, ints{1 << 28}, ints{0}, large, "overlap so much"),
 		tensor("fewer strides", 0, ints{2, 2}, ints{1}, malformed, "2 sizes and 1 strides"),
 		tensor("33 dimensions", 0, make(ints, 33), make(ints, 33), large, "33 dimensions"),
 		tensor("1000 dimensions", 0, make(ints, 1000), make(ints, 1000), malformed, "constructed with (Storage, int, tuple, tuple"),
@@ -193,6 +193,9 @@ func TestTensorBounds(t *testing.T) {
 		{"five arguments", four(item("x", rebuildV2+"("+f4+num(0)+nums(4)+nums(1)+"\x89tR")), malformed, "_rebuild_tensor_v2 is called with (Storage, int, tuple, tuple, bool)"},
 		{"parameter of None", four(item("x", global("torch._utils", "_rebuild_parameter")+"N\x89N\x87R")), malformed, "_rebuild_parameter is called with (NoneType"},
 		{"many expanded", four(manyViews(viewOf(f4, 0, ints{1 << 10, 1 << 10}, ints{0, 0}), 100)), large, `tensor "00001"`},
+		// Two elements each, but 256 KiB apart: the file's 16-fold is read after some 20 of them.
+		{"many far apart", legacy(manyViews(viewOf(storageID("FloatStorage", "0", 1<<16), 0, ints{2}, ints{1<<16 - 1}), 100),
+			"]"+str("0")+"a", le64(1<<16)+strings.Repeat("\x00", 1<<18)), large, `tensor "00020": the tensors up to here overlap`},
 	})
 }
 
@@ -287,6 +290,8 @@ func TestZipBounds(t *testing.T) {
 		{"header only", "PK\x03\x04", malformed, "directory is damaged or cut off"},
 		// The size in the directory is the third and fourth last 4-byte field before the name's length.
 		{"size beyond the file", inDirectory(whole, "m/data/0", 20, "\xff\xff\xff\x7f\xff\xff\xff\x7f"), checkpoint.ErrTooLarge, "2147483647 bytes do not fit"},
+		{"overlapping", inDirectory(zipped(t, pkl, archived{name: "m/data/0", content: strings.Repeat("0", 1<<14)}, entry("m/data/1")),
+			"m/data/1", 20, "\x00\x40\x00\x00\x00\x40\x00\x00"), checkpoint.ErrTooLarge, "m/data/1: the entry's 16384 bytes do not fit"},
 		{"sizes differ", inDirectory(whole, "m/data/0", 20, "\x10\x00\x00\x00\xff\xff\xff\x7f"), refused, "compressed"},
 		{"encrypted", inDirectory(whole, "m/data/0", 8, "\x01\x00"), refused, "m/data/0: the entry is encrypted"},
 		{"directory entry off", inDirectory(whole, "m/data/0", 42, "\x07\x00\x00\x00"), malformed, "m/data/0: the entry's header is damaged"},

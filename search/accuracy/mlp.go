@@ -70,7 +70,7 @@ func NewMLP(f *checkpoint.File) (*MLP, error) {
 	fail := func(format string, args ...any) (*MLP, error) {
 		return nil, fmt.Errorf("accuracy: %s: %w", f.Name(), fmt.Errorf(format, args...))
 	}
-	numbers, err := layerNumbers(f.Names())
+	numbers, err := layerNumbers(f)
 	if err != nil {
 		return fail("%w", err)
 	}
@@ -106,9 +106,9 @@ func NewMLP(f *checkpoint.File) (*MLP, error) {
 
 // layerNumbers returns the numbers of the layers in ascending order; it refuses names that belong
 // to no layer.
-func layerNumbers(names []string) ([]int, error) {
+func layerNumbers(f *checkpoint.File) ([]int, error) {
 	var numbers []int
-	for _, name := range names {
+	for _, name := range f.Names() {
 		number, part, _ := strings.Cut(name, ".")
 		n, err := strconv.Atoi(number)
 		if err != nil || n < 0 || strconv.Itoa(n) != number || part != "weight" && part != "bias" {
@@ -116,7 +116,7 @@ func layerNumbers(names []string) ([]int, error) {
 		}
 		if part == "weight" {
 			numbers = append(numbers, n)
-		} else if !slices.Contains(names, number+".weight") {
+		} else if _, ok := f.Tensor(number + ".weight"); !ok {
 			return nil, fmt.Errorf("tensor %s.weight is missing", number)
 		}
 	}

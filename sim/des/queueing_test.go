@@ -98,7 +98,7 @@ func (s *station) begin() {
 func TestMeanWait(t *testing.T) {
 	const (
 		replications = 20
-		customers    = 130_000
+		customers    = 90_000
 		warmUp       = 10_000
 		student      = 2.0930 // 97.5% quantile of Student's t with 19 degrees of freedom
 	)

@@ -1,0 +1,168 @@
+package onnx_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/dynofa/dynofa/deploy/onnx/internal/onnxpb"
+)
+
+// array is a dense float64 tensor; feature maps are [batch, channels, height, width].
+type array struct {
+	shape []int
+	data  []float64
+}
+
+// interpret runs a model by the definitions of its operators, naively and in float64, so that the
+// graphs are proved without ONNX Runtime. It knows the operators that this package writes.
+func interpret(t testing.TB, model []byte, input array) array {
+	t.Helper()
+	m := decode(t, model)
+	values := map[string]array{m.Graph.Input[0].GetName(): input}
+	for _, c := range m.Graph.Initializer {
+		a := array{}
+		for _, d := range c.Dims {
+			a.shape = append(a.shape, int(d))
+		}
+		for raw := c.RawData; len(raw) > 0; raw = raw[4:] {
+			a.data = append(a.data, float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))))
+		}
+		values[c.GetName()] = a
+	}
+	for _, n := range m.Graph.Node {
+		var in []array
+		for _, name := range n.Input {
+			v, ok := values[name]
+			if !ok {
+				t.Fatalf("node %s reads %q, which is not there yet", n.GetName(), name)
+			}
+			in = append(in, v)
+		}
+		out, err := operate(n, in)
+		if err != nil {
+			t.Fatalf("node %s: %v", n.GetName(), err)
+		}
+		if _, ok := values[n.Output[0]]; ok {
+			t.Fatalf("node %s writes %q a second time", n.GetName(), n.Output[0])
+		}
+		values[n.Output[0]] = out
+	}
+	return values[m.Graph.Output[0].GetName()]
+}
+
+func decode(t testing.TB, model []byte) *onnxpb.ModelProto {
+	t.Helper()
+	m := &onnxpb.ModelProto{}
+	if err := proto.Unmarshal(model, m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func operate(n *onnxpb.NodeProto, in []array) (array, error) {
+	attribute := map[string]*onnxpb.AttributeProto{}
+	for _, a := range n.Attribute {
+		attribute[a.GetName()] = a
+	}
+	each := func(f func(float64) float64) array {
+		out := array{in[0].shape, slices.Clone(in[0].data)}
+		for i, v := range out.data {
+			out.data[i] = f(v)
+		}
+		return out
+	}
+	switch n.GetOpType() {
+	case "Relu":
+		return each(func(v float64) float64 { return max(0, v) }), nil
+	case "HardSigmoid":
+		alpha, beta := float64(attribute["alpha"].GetF()), float64(attribute["beta"].GetF())
+		return each(func(v float64) float64 { return max(0, min(1, alpha*v+beta)) }), nil
+	case "Flatten":
+		return array{[]int{in[0].shape[0], len(in[0].data) / in[0].shape[0]}, in[0].data}, nil
+	case "Add":
+		return broadcast(in[0], in[1], func(a, b float64) float64 { return a + b })
+	case "Mul":
+		return broadcast(in[0], in[1], func(a, b float64) float64 { return a * b })
+	case "GlobalAveragePool":
+		s := in[0].shape
+		out := array{[]int{s[0], s[1], 1, 1}, make([]float64, s[0]*s[1])}
+		for i, v := range in[0].data {
+			out.data[i/(s[2]*s[3])] += v / float64(s[2]*s[3])
+		}
+		return out, nil
+	case "Gemm":
+		if attribute["transB"].GetI() != 1 || len(in) != 3 {
+			return array{}, fmt.Errorf("only x B^T + c is known")
+		}
+		rows, inner, columns := in[0].shape[0], in[0].shape[1], in[1].shape[0]
+		out := array{[]int{rows, columns}, nil}
+		for r := range rows {
+			for c := range columns {
+				sum := in[2].data[c]
+				for i := range inner {
+					sum += in[0].data[r*inner+i] * in[1].data[c*inner+i]
+				}
+				out.data = append(out.data, sum)
+			}
+		}
+		return out, nil
+	case "Conv":
+		return convolve(in, int(attribute["group"].GetI()), int(attribute["strides"].GetInts()[0]), int(attribute["pads"].GetInts()[0]))
+	}
+	return array{}, fmt.Errorf("operator %s is not known", n.GetOpType())
+}
+
+// broadcast combines equal shapes, or [n, c, h, w] with [n, c, 1, 1].
+func broadcast(a, b array, f func(a, b float64) float64) (array, error) {
+	ratio := 1
+	if !slices.Equal(a.shape, b.shape) {
+		if !slices.Equal(b.shape, []int{a.shape[0], a.shape[1], 1, 1}) {
+			return array{}, fmt.Errorf("shapes %v and %v do not fit", a.shape, b.shape)
+		}
+		ratio = a.shape[2] * a.shape[3]
+	}
+	out := array{a.shape, make([]float64, len(a.data))}
+	for i, v := range a.data {
+		out.data[i] = f(v, b.data[i/ratio])
+	}
+	return out, nil
+}
+
+func convolve(in []array, groups, stride, pad int) (array, error) {
+	x, w := in[0], in[1]
+	batch, cin, size := x.shape[0], x.shape[1], x.shape[2]
+	cout, per, k := w.shape[0], w.shape[1], w.shape[2]
+	if per*groups != cin || cout%groups != 0 || x.shape[3] != size {
+		return array{}, fmt.Errorf("input %v, weight %v, %d groups", x.shape, w.shape, groups)
+	}
+	side := (size+2*pad-k)/stride + 1
+	out := array{[]int{batch, cout, side, side}, make([]float64, batch*cout*side*side)}
+	for n := range batch {
+		for o := range cout {
+			first := o / (cout / groups) * per // input channel
+			for y := range side {
+				for z := range side {
+					sum := 0.
+					if len(in) > 2 {
+						sum = in[2].data[o]
+					}
+					for c := range per {
+						for i := max(0, pad-y*stride); i < min(k, size+pad-y*stride); i++ {
+							for j := max(0, pad-z*stride); j < min(k, size+pad-z*stride); j++ {
+								sum += w.data[((o*per+c)*k+i)*k+j] *
+									x.data[((n*cin+first+c)*size+y*stride+i-pad)*size+z*stride+j-pad]
+							}
+						}
+					}
+					out.data[((n*cout+o)*side+y)*side+z] = sum
+				}
+			}
+		}
+	}
+	return out, nil
+}

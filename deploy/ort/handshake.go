@@ -1,0 +1,113 @@
+//go:build cgo
+
+package ort
+
+/*
+#cgo LDFLAGS: -ldl
+#include <dlfcn.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+// The head of ONNX Runtime's OrtApiBase, which is the same in every release.
+typedef struct {
+	const void *(*get_api)(uint32_t version);
+	const char *(*get_version)(void);
+} api_base;
+
+// Opens a library and asks it for its version, and for an API version unless that is 0. On failure
+// *error says what the loader said (its memory, valid until the next call), or is NULL if the
+// library opened but is no ONNX Runtime. The library stays open.
+static const char *ask(const char *path, const char **error, uint32_t api, int *has_api) {
+	*error = NULL;
+	*has_api = 0;
+	void *library = dlopen(path, RTLD_LAZY | RTLD_LOCAL);
+	if (!library) {
+		*error = dlerror();
+		return NULL;
+	}
+	const api_base *(*get_base)(void) = (const api_base *(*)(void))dlsym(library, "OrtGetApiBase");
+	if (!get_base) return NULL;
+	const api_base *base = get_base();
+	if (!base || !base->get_version) return NULL;
+	if (api && base->get_api) *has_api = base->get_api(api) != NULL;
+	return base->get_version();
+}
+*/
+import "C"
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"unsafe"
+)
+
+// apiVersion is the version of the C API that the binding asks for (its ORT_API_VERSION).
+const apiVersion = 24
+
+// handshake opens the library at path and returns the version that it reports. The error wraps
+// ErrVersion unless the version is MinVersion or newer and the library offers the binding's API.
+// A library that was opened stays open.
+func handshake(path string) (string, error) {
+	// dlerror is per thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	version, _, err := ask(path, 0) // asking an old one for a new API makes it print a warning
+	if err != nil {
+		return "", err
+	}
+	if !recent(version) {
+		return "", fmt.Errorf("ort: %w: %s is version %s, %s or newer is needed; %s", ErrVersion, path, version, MinVersion, remedy)
+	}
+	_, ok, err := ask(path, apiVersion)
+	if err == nil && !ok {
+		err = fmt.Errorf("ort: %w: %s, version %s, does not offer version %d of the C API; %s", ErrVersion, path, version, apiVersion, remedy)
+	}
+	return version, err
+}
+
+func ask(path string, api uint32) (version string, hasAPI bool, err error) {
+	name := C.CString(path)
+	defer C.free(unsafe.Pointer(name))
+	var reason *C.char
+	var has C.int
+	text := C.ask(name, &reason, C.uint32_t(api), &has)
+	if text == nil {
+		why := "it is no ONNX Runtime"
+		if reason != nil {
+			why = "the loader says " + oneLine(C.GoString(reason))
+		}
+		return "", false, fmt.Errorf("ort: %w: %s: %s; %s", ErrVersion, path, why, remedy)
+	}
+	return C.GoString(text), has != 0, nil
+}
+
+// recent reports whether a version such as "1.27.0" is MinVersion or newer.
+func recent(version string) bool {
+	have, want := strings.Split(version, "."), strings.Split(MinVersion, ".")
+	if len(have) < len(want) {
+		return false
+	}
+	for i, w := range want {
+		h, err := strconv.Atoi(have[i])
+		if err != nil {
+			return false
+		}
+		if n, _ := strconv.Atoi(w); h != n {
+			return h > n
+		}
+	}
+	return true
+}
+
+const maxMessage = 500 // bytes
+
+// oneLine makes one line of a foreign library's message and cuts it after maxMessage.
+func oneLine(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > maxMessage {
+		s = strings.ToValidUTF8(s[:maxMessage], "") + "..."
+	}
+	return s
+}

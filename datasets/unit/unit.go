@@ -113,13 +113,20 @@ type Accuracy float64
 // never taken for a fraction.
 func ParseAccuracy(s string) (Accuracy, error) {
 	text, percent := strings.CutSuffix(strings.TrimSpace(s), "%")
-	f, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+	text = strings.TrimSpace(text)
+	f, err := strconv.ParseFloat(text, 64)
+	if err == nil && percent {
+		// "77.54e-2" rounds once, to the same number as 0.7754; dividing by 100 would round twice.
+		if scaled, tooMuch := strconv.ParseFloat(text+"e-2", 64); tooMuch == nil {
+			f = scaled
+		} else {
+			f /= 100 // the text has an exponent of its own
+		}
+	}
 	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 		return 0, fmt.Errorf("accuracy %q is not a number like 77.54%% or 0.7754", s)
 	}
-	if percent {
-		f /= 100
-	} else if f > 1 {
+	if !percent && f > 1 {
 		return 0, fmt.Errorf("accuracy %q is above 1: write 77.54%% for per cent", s)
 	}
 	a := Accuracy(f)

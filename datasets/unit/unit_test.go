@@ -12,9 +12,9 @@ func TestParseAccuracy(t *testing.T) {
 	for _, c := range []struct {
 		in   string
 		want unit.Accuracy
-	}{{"77.54%", 0.7754}, {"0.7754", 0.7754}, {" 100 % ", 1}, {"0", 0}, {"1", 1}} {
+	}{{"77.54%", 0.7754}, {"0.7754", 0.7754}, {" 100 % ", 1}, {"0", 0}, {"1", 1}, {"7e1%", 0.7}} {
 		got, err := unit.ParseAccuracy(c.in)
-		if err != nil || math.Abs(float64(got-c.want)) > 1e-15 {
+		if err != nil || got != c.want {
 			t.Errorf("ParseAccuracy(%q) = %v, %v; want %v", c.in, got, err, c.want)
 		}
 	}

@@ -22,7 +22,7 @@ const tolerance = 2e-5
 
 // goldens is the form of the reference's and of our own golden files.
 type goldens struct {
-	Space        string
+	Seed         uint64
 	WidthMult    float64 `json:"width_mult"`
 	Classes      int     `json:"n_classes"`
 	Cases        []goldenCase
@@ -36,8 +36,7 @@ type goldenCase struct {
 	Arch   supernet.Arch
 	Logits [][]float64
 	Params int64
-	MACs   int64
-	Seed   *uint64 `json:"statistics_seed"`
+	Seed   *uint64 `json:"statistics_seed"` // of our own: statistics other than the checkpoint's
 }
 
 func readGoldens(t testing.TB, path string) goldens {
@@ -93,6 +92,36 @@ func deviation(t testing.TB, r *ort.Runtime, model []byte, c goldenCase) float64
 		t.Fatalf("logits %v", s.Output())
 	}
 	return worst / largest
+}
+
+// Expected values: deploy/onnx/testdata/golden.py, computed with PyTorch.
+func TestGoldenLogits(t *testing.T) {
+	r := load(t)
+	g := readGoldens(t, "../onnx/testdata/golden.json")
+	space, err := supernet.OFAMobileNetV3(g.WidthMult, g.Classes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := onnx.RandomWeights(space, g.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	worst := 0.
+	for i, c := range g.Cases {
+		if c.Seed != nil {
+			continue // deploy/onnx's own test has it
+		}
+		model, err := onnx.Network(space, c.Arch, w, onnx.Options{Batch: len(c.Logits)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := deviation(t, r, model, c)
+		worst = max(worst, d)
+		if !(d <= tolerance) {
+			t.Errorf("case %d: logits deviate by %.2g of the largest", i, d)
+		}
+	}
+	t.Logf("largest deviation %.2g of the largest logit", worst)
 }
 
 // Expected values: the once-for-all code's logits for its random w0.5 supernet.

@@ -23,7 +23,7 @@ const maxThreads = 1024
 // Providers returns the names of the execution providers that Options.Provider may ask for. Whether
 // the loaded library offers one shows when a session is made.
 func Providers() []string {
-	return []string{"cpu", "cuda", "tensorrt", "openvino", "coreml", "xnnpack", "qnn", "webgpu"}
+	return []string{"cpu", "cuda", "tensorrt", "openvino", "coreml", "xnnpack", "qnn"}
 }
 
 // normal returns o with defaults filled in, or an error that wraps ErrProvider for an unknown

@@ -52,7 +52,7 @@ func Load(path string) (*Runtime, error) {
 		return nil, err
 	}
 	binding.SetSharedLibraryPath(abs)
-	if err := binding.InitializeEnvironment(); err != nil {
+	if err := binding.InitializeEnvironment(binding.WithLogLevelFatal()); err != nil {
 		return nil, fmt.Errorf("ort: load %s: %s", abs, oneLine(err.Error()))
 	}
 	loaded.runtime = &Runtime{

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	binding "github.com/yalue/onnxruntime_go"
@@ -121,6 +122,7 @@ func (r *Runtime) sessionOptions(o Options) (*binding.SessionOptions, error) {
 		b.SetInterOpNumThreads(1),
 		b.SetExecutionMode(binding.ExecutionModeSequential),
 		b.SetGraphOptimizationLevel(binding.GraphOptimizationLevelEnableAll),
+		b.SetLogSeverityLevel(binding.LoggingLevelFatal), // errors are returned, not printed
 		b.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
 		b.AddSessionConfigEntry("session.use_env_allocators", strconv.Itoa(digit(r.sharedArena))),
 	)
@@ -166,8 +168,7 @@ func appendProvider(b *binding.SessionOptions, o Options) error {
 	case "coreml":
 		return b.AppendExecutionProviderCoreMLV2(o.ProviderOptions)
 	}
-	spelled := map[string]string{"xnnpack": "XNNPACK", "qnn": "QNN", "webgpu": "WebGPU"}[o.Provider]
-	return b.AppendExecutionProvider(spelled, o.ProviderOptions)
+	return b.AppendExecutionProvider(strings.ToUpper(o.Provider), o.ProviderOptions) // XNNPACK, QNN
 }
 
 // Input returns the memory of the input, row-major in InputShape. Fill it before Run. It stays

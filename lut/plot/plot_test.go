@@ -1,0 +1,178 @@
+package plot_test
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/lut/plot"
+)
+
+// table returns a made-up table with an entry for each block at resolution 160: its latency is a
+// microsecond for each thousand multiply-accumulates. The dearest elastic block is that of a late
+// position of stage 5 with expand ratio 6 and kernel size 7.
+func table(t testing.TB) (*lut.Table, *supernet.Space) {
+	t.Helper()
+	space, err := supernet.OFAMobileNetV3(1.2, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := space.DistinctBlocks(160)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := &lut.Table{Space: space.Name, Point: lut.OperatingPoint{Device: "toy <&>", Processor: "cpu"}, Origin: lut.Modelled,
+		Source: "a test", Warnings: []string{"made up"}}
+	for _, b := range blocks {
+		tab.Entries = append(tab.Entries, lut.Entry{Key: lut.Key{Resolution: 160, Block: b}, Latency: lut.MeanOnly(1, unit.Nanoseconds(b.MACs()), 0)})
+	}
+	return tab, space
+}
+
+func TestTable(t *testing.T) {
+	tab, space := table(t)
+	f, err := plot.Table(tab, space, 160)
+	if err != nil {
+		t.Fatal(err)
+	}
+	svg := write(t, f, plot.SVG)
+	// Stage 5, position 2: 192 channels in and out at 5x5, 1152 between: 2*25*192*1152 + 25*1152*49 +
+	// 2*1152*288 = 13.1 million.
+	for _, want := range []string{"toy &lt;&amp;&gt;, cpu: latency of each block at resolution 160 (ms)", ">13.1<", ">e6 k7<", "stage 5", "Table modelled: a test.",
+		"Warning: made up", "Arial"} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("the picture lacks %q", want)
+		}
+	}
+	if strings.Contains(svg, "have no entry") {
+		t.Error("the picture reports missing entries")
+	}
+}
+
+func TestTableWithGaps(t *testing.T) {
+	tab, space := table(t)
+	tab.Entries = tab.Entries[1:20] // without the stem and most blocks
+	f, err := plot.Table(tab, space, 160)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if svg := write(t, f, plot.SVG); !strings.Contains(svg, "blocks have no entry") || !strings.Contains(svg, "together: -.") {
+		t.Error("the picture does not report missing entries")
+	}
+}
+
+func TestTableErrors(t *testing.T) {
+	tab, space := table(t)
+	if _, err := plot.Table(tab, space, 192); err == nil || !strings.Contains(err.Error(), "no entry at resolution 192, it has [160]") {
+		t.Errorf("error %v", err)
+	}
+	tab.Space = "other"
+	if _, err := plot.Table(tab, space, 160); err == nil || !strings.Contains(err.Error(), `space "other"`) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// The same figure gives the same bytes, drawn again and by several goroutines at once.
+func TestDeterminism(t *testing.T) {
+	for _, format := range []plot.Format{plot.SVG, plot.PNG, plot.PDF} {
+		var pictures [3]string
+		var wg sync.WaitGroup
+		for i := range pictures {
+			tab, space := table(t)
+			f, err := plot.Table(tab, space, 160)
+			if err != nil {
+				t.Fatal(err)
+			}
+			wg.Go(func() {
+				var b bytes.Buffer
+				if err := f.Write(&b, format); err != nil {
+					t.Error(err)
+				}
+				pictures[i] = b.String()
+			})
+		}
+		wg.Wait()
+		if pictures[0] == "" || pictures[0] != pictures[1] || pictures[0] != pictures[2] {
+			t.Errorf("%s: pictures differ", format)
+		}
+	}
+}
+
+func TestSave(t *testing.T) {
+	dir := t.TempDir()
+	f := plot.NewFigure(100, 80, func(c draw.Canvas) {
+		c.FillPolygon(plot.Blue, []vg.Point{{X: 0, Y: 0}, {X: 50, Y: 0}, {X: 50, Y: 40}})
+	})
+	for name, magic := range map[string]string{"a.svg": "<?xml", "b.PNG": "\x89PNG", "c.pdf": "%PDF"} {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(path); err != nil || !strings.HasPrefix(string(b), magic) {
+			t.Errorf("%s begins with %.8q, error %v", name, b, err)
+		}
+	}
+	for _, name := range []string{"a.gif", "svg", "a."} {
+		if err := f.Save(filepath.Join(dir, name)); !errors.Is(err, plot.ErrFormat) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	if err := f.Save(filepath.Join(dir, "absent", "a.svg")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 3 {
+		t.Errorf("%d files left, error %v", len(entries), err)
+	}
+}
+
+func TestTimeFor(t *testing.T) {
+	for _, c := range []struct {
+		most unit.Nanoseconds
+		name string
+		of   float64 // most in the unit
+	}{{10e9, "s", 10}, {2.6e9, "ms", 2600}, {1e6, "ms", 1}, {5e5, "\u00b5s", 500}, {0, "\u00b5s", 0}} {
+		if u := plot.TimeFor(c.most); u.Name != c.name || u.Of(c.most) != c.of {
+			t.Errorf("%v: unit %s, %g", c.most, u.Name, u.Of(c.most))
+		}
+	}
+}
+
+// Shades must get lighter all the way, or a grey print would mislead.
+func TestShade(t *testing.T) {
+	last := -1.0
+	for i := range 101 {
+		c := plot.Shade(float64(i) / 100)
+		light := 0.2126*float64(c.R) + 0.7152*float64(c.G) + 0.0722*float64(c.B)
+		if light <= last {
+			t.Errorf("share %d%%: lightness %.1f after %.1f", i, light, last)
+		}
+		last = light
+	}
+	if plot.Shade(math.NaN()) != plot.Shade(0) || plot.Shade(2) != plot.Shade(1) {
+		t.Error("shares outside the range")
+	}
+}
+
+func write(t testing.TB, f *plot.Figure, format plot.Format) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := f.Write(&b, format); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}

@@ -1,0 +1,310 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/lut"
+)
+
+var _ lut.Store = (*Study)(nil)
+
+// tableColumns are the columns of latency_tables after id, in the order of tableValues.
+const tableColumns = `space, device, processor, cpu_clock_hz, gpu_clock_hz, memory_clock_hz, power_mode, threads,
+	runtime, runtime_version, provider, precision, batch, co_runner, period_ns, origin, source, created_ns,
+	calibration_offset_ns, calibration_scale, entry_count`
+
+// latencyColumns are the columns of a distribution, in the order of latencyValues.
+const latencyColumns = "n, min_ns, p50_ns, p90_ns, p99_ns, mean_ns, std_ns, ci_low_ns, ci_high_ns, warnings"
+
+// PutTable implements lut.Store in one transaction.
+func (s *Study) PutTable(ctx context.Context, t *lut.Table) (int64, error) {
+	if err := t.Validate(); err != nil {
+		return 0, err
+	}
+	created, err := Timestamp(t.Created)
+	if err != nil {
+		return 0, fmt.Errorf("sqlite: table of %s/%s: %w", t.Point.Device, t.Point.Processor, err)
+	}
+	var id int64
+	err = s.Update(ctx, func(tx *sql.Tx) error {
+		p := t.Point
+		err := tx.QueryRowContext(ctx, "INSERT INTO latency_tables ("+tableColumns+") VALUES ("+marks(21)+") RETURNING id",
+			t.Space, p.Device, p.Processor, float64(p.CPUClock), float64(p.GPUClock), float64(p.MemoryClock), p.PowerMode, p.Threads,
+			p.Runtime, p.RuntimeVersion, p.Provider, p.Precision, p.Batch, p.CoRunner, int64(p.Period), string(t.Origin), t.Source, created,
+			float64(t.Calibration.Offset), t.Calibration.Scale, len(t.Entries)).Scan(&id)
+		if err != nil {
+			return err
+		}
+		return errors.Join(
+			insertRows(ctx, tx, "latency_facts (table_id, position, name, value)", len(t.Provenance), func(i int) []any {
+				return []any{id, i, t.Provenance[i].Name, t.Provenance[i].Value}
+			}),
+			insertRows(ctx, tx, "latency_warnings (table_id, position, warning)", len(t.Warnings), func(i int) []any {
+				return []any{id, i, t.Warnings[i]}
+			}),
+			insertRows(ctx, tx, "latency_entries (table_id, resolution, block, "+latencyColumns+")", len(t.Entries), func(i int) []any {
+				e := &t.Entries[i]
+				return append([]any{id, e.Key.Resolution, e.Key.Block.String()}, latencyValues(&e.Latency)...)
+			}),
+			insertRows(ctx, tx, "latency_networks (table_id, position, arch, "+latencyColumns+")", len(t.Networks), func(i int) []any {
+				return append([]any{id, i, t.Networks[i].Arch}, latencyValues(&t.Networks[i].Latency)...)
+			}),
+		)
+	})
+	return id, err
+}
+
+// Table implements lut.Store.
+func (s *Study) Table(ctx context.Context, q lut.Query) (*lut.Table, error) {
+	var t *lut.Table
+	err := s.View(ctx, func(tx *sql.Tx) error {
+		found, err := selectTables(ctx, tx, q)
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 {
+			all, err := selectTables(ctx, tx, lut.Query{})
+			return errors.Join(noTable(q, all), err)
+		}
+		last := found[len(found)-1]
+		t = &last.table
+		if err := readTable(ctx, tx, t); err != nil {
+			return fmt.Errorf("table %d: %w", t.ID, err)
+		}
+		if len(t.Entries) != last.entries {
+			return &damaged{fmt.Errorf("table %d has %d entries of %d", t.ID, len(t.Entries), last.entries)}
+		}
+		if err := t.Validate(); err != nil {
+			return &damaged{fmt.Errorf("table %d: %w", t.ID, err)}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.Sort()
+	return t, nil
+}
+
+// Tables implements lut.Store.
+func (s *Study) Tables(ctx context.Context, q lut.Query) ([]lut.Info, error) {
+	var infos []lut.Info
+	err := s.View(ctx, func(tx *sql.Tx) error {
+		found, err := selectTables(ctx, tx, q)
+		for _, f := range found {
+			t := f.table
+			infos = append(infos, lut.Info{ID: t.ID, Space: t.Space, Point: t.Point, Origin: t.Origin, Source: t.Source, Created: t.Created, Entries: f.entries})
+		}
+		return err
+	})
+	return infos, err
+}
+
+// tableRow is a row of latency_tables.
+type tableRow struct {
+	table   lut.Table
+	entries int
+}
+
+func selectTables(ctx context.Context, tx *sql.Tx, q lut.Query) ([]tableRow, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT id, "+tableColumns+` FROM latency_tables
+		WHERE (?1 = 0 OR id = ?1) AND (?2 = '' OR device = ?2) AND (?3 = '' OR processor = ?3) AND (?4 = '' OR space = ?4)
+		ORDER BY id`, q.ID, q.Device, q.Processor, q.Space)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var found []tableRow
+	for rows.Next() {
+		var r tableRow
+		t, p := &r.table, &r.table.Point
+		var created sql.NullInt64
+		if err := rows.Scan(&t.ID, &t.Space, &p.Device, &p.Processor, &p.CPUClock, &p.GPUClock, &p.MemoryClock, &p.PowerMode, &p.Threads,
+			&p.Runtime, &p.RuntimeVersion, &p.Provider, &p.Precision, &p.Batch, &p.CoRunner, &p.Period, &t.Origin, &t.Source, &created,
+			&t.Calibration.Offset, &t.Calibration.Scale, &r.entries); err != nil {
+			return nil, err
+		}
+		t.Created = Time(created)
+		found = append(found, r)
+	}
+	return found, rows.Err()
+}
+
+// noTable says what a query asked for and what there is.
+func noTable(q lut.Query, all []tableRow) error {
+	var asked, there []string
+	for _, f := range []struct{ name, value string }{{"device", q.Device}, {"processor", q.Processor}, {"space", q.Space}} {
+		if f.value != "" {
+			asked = append(asked, fmt.Sprintf("%s %q", f.name, f.value))
+		}
+	}
+	if q.ID != 0 {
+		asked = append(asked, fmt.Sprintf("ID %d", q.ID))
+	}
+	for _, r := range all {
+		there = append(there, fmt.Sprintf("%d: %s/%s of %s", r.table.ID, r.table.Point.Device, r.table.Point.Processor, r.table.Space))
+	}
+	const most = 8
+	if n := len(there) - most; n > 0 {
+		there = append(slices.Clone(there[n:]), fmt.Sprintf("and %d older ones", n))
+	}
+	switch {
+	case len(there) == 0:
+		return fmt.Errorf("%w: the study has none", lut.ErrNoTable)
+	case len(asked) == 0:
+		asked = []string{"any"}
+	}
+	return fmt.Errorf("%w: %s; the study has %s", lut.ErrNoTable, strings.Join(asked, ", "), strings.Join(there, ", "))
+}
+
+// readTable fills in what hangs on a row of latency_tables.
+func readTable(ctx context.Context, tx *sql.Tx, t *lut.Table) error {
+	return errors.Join(
+		readRows(ctx, tx, "SELECT name, value FROM latency_facts WHERE table_id = ? ORDER BY position", t.ID, func(rows *sql.Rows) error {
+			var f lut.Fact
+			err := rows.Scan(&f.Name, &f.Value)
+			t.Provenance = append(t.Provenance, f)
+			return err
+		}),
+		readRows(ctx, tx, "SELECT warning FROM latency_warnings WHERE table_id = ? ORDER BY position", t.ID, func(rows *sql.Rows) error {
+			var w string
+			err := rows.Scan(&w)
+			t.Warnings = append(t.Warnings, w)
+			return err
+		}),
+		readRows(ctx, tx, "SELECT resolution, block, "+latencyColumns+" FROM latency_entries WHERE table_id = ? ORDER BY resolution, block", t.ID, func(rows *sql.Rows) error {
+			var e lut.Entry
+			var block string
+			err := scanLatency(rows, &e.Latency, &e.Key.Resolution, &block)
+			if err == nil {
+				if e.Key.Block, err = supernet.ParseBlock(block); err != nil {
+					err = &damaged{err}
+				}
+			}
+			t.Entries = append(t.Entries, e)
+			return err
+		}),
+		readRows(ctx, tx, "SELECT arch, "+latencyColumns+" FROM latency_networks WHERE table_id = ? ORDER BY position", t.ID, func(rows *sql.Rows) error {
+			var n lut.NetworkLatency
+			err := scanLatency(rows, &n.Latency, &n.Arch)
+			t.Networks = append(t.Networks, n)
+			return err
+		}),
+	)
+}
+
+// insertRows inserts n rows into "table (columns)".
+func insertRows(ctx context.Context, tx *sql.Tx, into string, n int, values func(i int) []any) error {
+	if n == 0 {
+		return nil
+	}
+	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+into+" VALUES ("+marks(1+strings.Count(into, ","))+")")
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	for i := range n {
+		if _, err := insert.ExecContext(ctx, values(i)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readRows(ctx context.Context, tx *sql.Tx, query string, id int64, scan func(*sql.Rows) error) error {
+	rows, err := tx.QueryContext(ctx, query, id)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// marks returns n question marks.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+func latencyValues(l *lut.Latency) []any {
+	values := []any{l.N}
+	for _, v := range statistics(l) {
+		if math.IsNaN(float64(*v)) {
+			values = append(values, nil)
+		} else {
+			values = append(values, float64(*v))
+		}
+	}
+	warnings := "[]"
+	if len(l.Warnings) > 0 {
+		text, err := json.Marshal(l.Warnings)
+		if err != nil {
+			panic("sqlite: strings have a JSON form: " + err.Error())
+		}
+		warnings = string(text)
+	}
+	return append(values, warnings)
+}
+
+// statistics returns the statistics of l in the order of latencyColumns.
+func statistics(l *lut.Latency) []*unit.Nanoseconds {
+	return []*unit.Nanoseconds{&l.Min, &l.P50, &l.P90, &l.P99, &l.Mean, &l.Std, &l.CILow, &l.CIHigh}
+}
+
+// scanLatency scans columns into first, and the latencyColumns that follow into l.
+func scanLatency(rows *sql.Rows, l *lut.Latency, first ...any) error {
+	var values [8]sql.NullFloat64
+	var warnings string
+	targets := append(first, &l.N)
+	for i := range values {
+		targets = append(targets, &values[i])
+	}
+	if err := rows.Scan(append(targets, &warnings)...); err != nil {
+		return err
+	}
+	for i, v := range statistics(l) {
+		*v = unit.Nanoseconds(math.NaN())
+		if values[i].Valid {
+			*v = unit.Nanoseconds(values[i].Float64)
+		}
+	}
+	if warnings == "[]" {
+		return nil
+	}
+	if err := json.Unmarshal([]byte(warnings), &l.Warnings); err != nil {
+		return &damaged{fmt.Errorf("warnings %q: %w", warnings, err)}
+	}
+	return nil
+}
+
+// Timestamp returns the value of a created_ns column: nanoseconds since 1970, or nil for the zero
+// time. It returns an error for times that do not fit (before 1678 or after 2262).
+func Timestamp(t time.Time) (any, error) {
+	if t.IsZero() {
+		return nil, nil
+	}
+	if t.Year() < 1678 || t.Year() > 2261 {
+		return nil, fmt.Errorf("time %v is outside the years 1678 to 2261", t)
+	}
+	return t.UnixNano(), nil
+}
+
+// Time is the inverse of Timestamp; the location is UTC.
+func Time(ns sql.NullInt64) time.Time {
+	if !ns.Valid {
+		return time.Time{}
+	}
+	return time.Unix(0, ns.Int64).UTC()
+}

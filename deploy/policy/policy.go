@@ -16,7 +16,8 @@ import (
 )
 
 // Policy decides. Its caller delivers every Completion whose End is not after an Observation's Now
-// before it asks for that decision, in order of End, then request.
+// before it asks for that decision, in order of End, then request. A failed inference completes
+// nothing. After Exit it asks no more.
 type Policy interface {
 	// Spec returns the text that makes New build the policy again, such as "static:3".
 	Spec() string
@@ -97,10 +98,18 @@ type Reason string
 
 // Decision is a policy's answer.
 type Decision struct {
-	Action    Action
-	Level     int // valid with Serve
-	Processor int // index into Model.Processors, valid with Serve
-	Reason    Reason
+	Action    Action `json:"action"`
+	Level     int    `json:"level"`     // 0 unless Serve
+	Processor int    `json:"processor"` // index into Model.Processors; 0 unless Serve
+	Reason    Reason `json:"reason"`
+}
+
+// String describes d for people, as in "serve at level 3 on processor 0 (fits)".
+func (d Decision) String() string {
+	if d.Action == Serve {
+		return fmt.Sprintf("serve at level %d on processor %d (%s)", d.Level, d.Processor, d.Reason)
+	}
+	return fmt.Sprintf("%s (%s)", d.Action, d.Reason)
 }
 
 // Completion is a finished inference.
@@ -119,6 +128,9 @@ func (c Completion) Latency() time.Duration { return c.End - c.Start }
 func (d Decision) Check(m *Model) error {
 	switch d.Action {
 	case Drop, Exit:
+		if d.Level != 0 || d.Processor != 0 {
+			return fmt.Errorf("%s comes with level %d and processor %d", d.Action, d.Level, d.Processor)
+		}
 		return nil
 	case Serve:
 		if d.Level < 0 || d.Level >= len(m.Levels) {
@@ -129,5 +141,5 @@ func (d Decision) Check(m *Model) error {
 		}
 		return nil
 	}
-	return fmt.Errorf("action %q is none of serve, drop, exit", d.Action)
+	return fmt.Errorf("action %.40q is none of serve, drop, exit", d.Action)
 }

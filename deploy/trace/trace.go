@@ -1,9 +1,16 @@
 // Package trace is the record of a run: what happened to each request, with the whole observation
 // and decision behind it. Simulator and runner write the same format, so a recorded run can be
 // replayed through a policy or simulated afresh.
+//
+// It computes no statistics and draws nothing: it keeps what happened, and reads it back with
+// distrust.
 package trace
 
 import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
 	"time"
 
 	"github.com/dynofa/dynofa/deploy/policy"
@@ -13,7 +20,8 @@ import (
 // Outcome is what became of a request.
 type Outcome string
 
-// Outcomes.
+// Outcomes. Each follows from one action: serve leads to on-time, late or failed, drop to dropped,
+// exit to refused.
 const (
 	OnTime  Outcome = "on-time" // answered by its deadline, or it had none
 	Late    Outcome = "late"    // answered after its deadline
@@ -25,35 +33,179 @@ const (
 // Answered reports whether the request got a result, in time or not.
 func (o Outcome) Answered() bool { return o == OnTime || o == Late }
 
-// Record is one request. Times are since the start of the run.
+// action returns the action that leads to o, false for an unknown outcome.
+func (o Outcome) action() (policy.Action, bool) {
+	switch o {
+	case OnTime, Late, Failed:
+		return policy.Serve, true
+	case Dropped:
+		return policy.Drop, true
+	case Refused:
+		return policy.Exit, true
+	}
+	return "", false
+}
+
+// Record is one request. Times are since the start of the run and never negative.
 type Record struct {
-	Request     int64
-	Arrival     time.Duration
-	Deadline    time.Duration // absolute; 0: none
+	Request  int64         // not negative
+	Arrival  time.Duration
+	Deadline time.Duration // absolute; 0: none
+	// Observation is what the policy was asked about; its Queue[0] is this request. The queue is
+	// empty if the policy was not asked because the manager had ended, which only a refused request
+	// can have happened to.
 	Observation policy.Observation
-	Decision    policy.Decision
-	Start, End  time.Duration // of the inference; both the time of the decision if there was none
+	Decision    policy.Decision // policy.Exit for every refused request
+	Start, End  time.Duration   // of the inference, switching before it excluded; both the time of the decision if there was none
 	Outcome     Outcome
 }
 
+// Asked reports whether the policy decided about the request.
+func (r *Record) Asked() bool { return len(r.Observation.Queue) > 0 }
+
+// Completion returns what the policy is told about the inference, and whether it is told anything:
+// only an answered request completes, since the time that a failed one took says nothing.
+func (r *Record) Completion() (policy.Completion, bool) {
+	return policy.Completion{
+		Request: r.Request, Level: r.Decision.Level, Processor: r.Decision.Processor,
+		Start: r.Start, End: r.End, Deadline: r.Deadline,
+	}, r.Outcome.Answered()
+}
+
+// Kinds of runs.
+const (
+	Simulated = "simulated"
+	Measured  = "measured"
+)
+
 // Header says what run a trace records and holds all that a replay needs.
 type Header struct {
-	Version  int               // of the format; see FormatVersion
-	Program  string            // that wrote it, with version
-	Kind     string            // "simulated" or "measured"
-	Policy   string            // spec, for policy.New
-	Params   map[string]string // the policy's parameters
-	Scenario string            // name, or empty
-	Seed     uint64
-	Family   family.Family
-	Notes    []string // doubts that travel with the trace
+	Version  int               `json:"version"`            // of the format; NewWriter sets it to FormatVersion
+	Program  string            `json:"program"`            // that wrote it, with version
+	Kind     string            `json:"kind"`               // Simulated or Measured
+	Policy   string            `json:"policy"`             // spec, for policy.New
+	Params   map[string]string `json:"params,omitempty"`   // the policy's parameters
+	Scenario string            `json:"scenario,omitempty"` // name, or empty
+	Seed     uint64            `json:"seed"`
+	Notes    []string          `json:"notes,omitempty"` // doubts that travel with the trace
+	Family   family.Family     `json:"family"`
 }
 
 // FormatVersion is the version of the format that this program writes.
 const FormatVersion = 1
 
+// Validate returns what makes h unusable: another version, an unknown kind, no policy, an invalid
+// family.
+func (h *Header) Validate() error {
+	var errs []error
+	if h.Version != FormatVersion {
+		errs = append(errs, fmt.Errorf("format version %d, this program knows %d", h.Version, FormatVersion))
+	}
+	if h.Kind != Simulated && h.Kind != Measured {
+		errs = append(errs, fmt.Errorf("kind %.80q is neither %s nor %s", h.Kind, Simulated, Measured))
+	}
+	if h.Policy == "" {
+		errs = append(errs, errors.New("it names no policy"))
+	}
+	return errors.Join(append(errs, h.Family.Validate())...)
+}
+
 // Trace is a recorded run, records in order of decision.
 type Trace struct {
+	Name    string // of the file that it was read from, for messages; may be empty
 	Header  Header
 	Records []Record
+}
+
+// checker holds records to what every trace keeps. The writer and the reader use the same, so what
+// is written can be read.
+type checker struct {
+	model *policy.Model
+	now   time.Duration // of the last observation
+}
+
+func newChecker(h *Header) (*checker, error) {
+	if err := h.Validate(); err != nil {
+		return nil, err
+	}
+	m, err := policy.NewModel(&h.Family)
+	if err != nil {
+		return nil, err
+	}
+	return &checker{model: m}, nil
+}
+
+// check returns the first thing that is wrong with the next record.
+func (c *checker) check(r *Record) error {
+	for _, t := range [...]time.Duration{r.Arrival, r.Deadline, r.Start, r.Observation.Now, r.Observation.Limit} {
+		if t < 0 {
+			return errors.New("a time is negative")
+		}
+	}
+	if r.Request < 0 {
+		return fmt.Errorf("request %d is negative", r.Request)
+	}
+	if r.End < r.Start {
+		return fmt.Errorf("end %d is before start %d", r.End, r.Start)
+	}
+	action, ok := r.Outcome.action()
+	if !ok {
+		return fmt.Errorf("outcome %.40q is none of on-time, late, dropped, refused, failed", string(r.Outcome))
+	}
+	if err := r.Decision.Check(c.model); err != nil {
+		return fmt.Errorf("decision: %w", err)
+	}
+	if action != r.Decision.Action {
+		return fmt.Errorf("outcome %s does not follow from action %s", r.Outcome, r.Decision.Action)
+	}
+	if !wordOK(string(r.Decision.Reason)) {
+		return fmt.Errorf("reason %.80q is not one word of a-z, 0-9 and hyphens", string(r.Decision.Reason))
+	}
+	return c.checkObservation(r)
+}
+
+func (c *checker) checkObservation(r *Record) error {
+	o := &r.Observation
+	if o.Level < -1 || o.Level >= len(c.model.Levels) {
+		return fmt.Errorf("last level %d is outside [-1, %d]", o.Level, len(c.model.Levels)-1)
+	}
+	if o.Processor < -1 || o.Processor >= len(c.model.Processors) {
+		return fmt.Errorf("last processor %d is outside [-1, %d]", o.Processor, len(c.model.Processors)-1)
+	}
+	if err := o.MinAccuracy.Validate(); err != nil {
+		return fmt.Errorf("required %w", err)
+	}
+	if o.Waiting > math.MaxInt32 {
+		return fmt.Errorf("%d requests wait", o.Waiting)
+	}
+	if o.Waiting < 0 || len(o.Queue) != min(o.Waiting, policy.MaxQueue) {
+		return fmt.Errorf("the queue shows %d requests, want the first %d of %d", len(o.Queue), policy.MaxQueue, o.Waiting)
+	}
+	for _, q := range o.Queue {
+		if q.ID < 0 || q.Arrival < 0 || q.Deadline < 0 {
+			return errors.New("a number in the queue is negative")
+		}
+	}
+	if !r.Asked() {
+		if r.Outcome != Refused {
+			return fmt.Errorf("the queue is empty, but the outcome is %s", r.Outcome)
+		}
+		return nil
+	}
+	if head := (policy.Request{ID: r.Request, Arrival: r.Arrival, Deadline: r.Deadline}); o.Queue[0] != head {
+		return errors.New("the head of the queue is not this request")
+	}
+	if o.Now < c.now {
+		return fmt.Errorf("decided at %d, the one before at %d", o.Now, c.now)
+	}
+	c.now = o.Now
+	return nil
+}
+
+// maxWord bounds a reason.
+const maxWord = 64
+
+// wordOK reports whether s is one word that needs no quoting in a CSV file.
+func wordOK(s string) bool {
+	return s != "" && len(s) <= maxWord && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == "" && s[0] != '-'
 }

@@ -28,7 +28,7 @@ import (
 // columns names the columns.
 var columns = []string{
 	"request", "arrival_ns", "deadline_ns",
-	"now_ns", "last_level", "last_processor", "waiting", "limit_ns", "min_accuracy", "queue_id_ns_ns",
+	"now_ns", "last_level", "last_processor", "waiting", "limit_ns", "min_accuracy", "queue",
 	"action", "level", "processor", "reason",
 	"start_ns", "end_ns", "outcome",
 }

@@ -55,7 +55,7 @@ func ExampleReplay() {
 	report, err := trace.Replay(t)
 	fmt.Println(report.Equal, "of", report.N, "decisions are equal;", report.First, err)
 	// Output:
-	// request,arrival_ns,deadline_ns,now_ns,last_level,last_processor,waiting,limit_ns,min_accuracy,queue_id_ns_ns,action,level,processor,reason,start_ns,end_ns,outcome
+	// request,arrival_ns,deadline_ns,now_ns,last_level,last_processor,waiting,limit_ns,min_accuracy,queue,action,level,processor,reason,start_ns,end_ns,outcome
 	// 0,0,0,0,-1,-1,1,0,0,0:0:0,serve,3,0,static,0,51000000,on-time
 	// 1,100000000,0,100000000,-1,-1,1,0,0,1:100000000:0,serve,2,0,static,100000000,151000000,on-time
 	// 1 of 2 decisions are equal; line 4 (record 2, request 1): recorded serve at level 2 on processor 0 (static), replayed serve at level 3 on processor 0 (static) <nil>

@@ -48,7 +48,7 @@ func (o Outcome) action() (policy.Action, bool) {
 
 // Record is one request. Times are since the start of the run and never negative.
 type Record struct {
-	Request  int64         // not negative
+	Request  int64 // not negative
 	Arrival  time.Duration
 	Deadline time.Duration // absolute; 0: none
 	// Observation is what the policy was asked about; its Queue[0] is this request. The queue is

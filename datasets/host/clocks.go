@@ -1,0 +1,80 @@
+package host
+
+import (
+	"path"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+)
+
+// Policy is a group of processors that share a clock (Linux's cpufreq).
+type Policy struct {
+	Name     string `json:"name"`               // "policy0"
+	CPUs     string `json:"cpus,omitempty"`     // "0 1", those that are online
+	Driver   string `json:"driver,omitempty"`   // "intel_pstate"
+	Governor string `json:"governor,omitempty"` // "schedutil"
+	Energy   string `json:"energy,omitempty"`   // energy_performance_preference
+	// Current is the clock at the moment of reading, Min and Max the limits in force, HardwareMin and
+	// HardwareMax those of the hardware.
+	Current     unit.Hertz `json:"current_hz,omitempty"`
+	Min         unit.Hertz `json:"min_hz,omitempty"`
+	Max         unit.Hertz `json:"max_hz,omitempty"`
+	HardwareMin unit.Hertz `json:"hardware_min_hz,omitempty"`
+	HardwareMax unit.Hertz `json:"hardware_max_hz,omitempty"`
+}
+
+// Device is another clocked part: a GPU ("17000000.gv11b"), a memory controller ("emc", "dmc").
+type Device struct {
+	Name     string     `json:"name"`
+	Governor string     `json:"governor,omitempty"`
+	Current  unit.Hertz `json:"current_hz,omitempty"`
+	Min      unit.Hertz `json:"min_hz,omitempty"`
+	Max      unit.Hertz `json:"max_hz,omitempty"`
+}
+
+func (r reader) policies() (out []Policy) {
+	for _, dir := range r.list("sys/devices/system/cpu/cpufreq", "policy") {
+		kilohertz := func(name string) unit.Hertz { return r.hertz(path.Join(dir, name), 1e3) }
+		out = append(out, Policy{
+			Name:        clean(path.Base(dir)),
+			CPUs:        r.text(path.Join(dir, "affected_cpus")),
+			Driver:      r.text(path.Join(dir, "scaling_driver")),
+			Governor:    r.text(path.Join(dir, "scaling_governor")),
+			Energy:      r.text(path.Join(dir, "energy_performance_preference")),
+			Current:     kilohertz("scaling_cur_freq"),
+			Min:         kilohertz("scaling_min_freq"),
+			Max:         kilohertz("scaling_max_freq"),
+			HardwareMin: kilohertz("cpuinfo_min_freq"),
+			HardwareMax: kilohertz("cpuinfo_max_freq"),
+		})
+	}
+	return out
+}
+
+// boost reads the switch of acpi-cpufreq and amd-pstate, or that of intel_pstate, which is inverted.
+func (r reader) boost() string {
+	if s := onOff(r.text("sys/devices/system/cpu/cpufreq/boost"), "1"); s != "" {
+		return s
+	}
+	return onOff(r.text("sys/devices/system/cpu/intel_pstate/no_turbo"), "0")
+}
+
+func (r reader) devices() (out []Device) {
+	for _, dir := range r.list("sys/class/devfreq", "") {
+		out = append(out, r.device(clean(path.Base(dir)), path.Join(dir, "governor"), path.Join(dir, "cur_freq"), path.Join(dir, "min_freq"), path.Join(dir, "max_freq")))
+	}
+	// The external memory controller of Jetsons; root only.
+	const emc = "sys/kernel/debug/bpmp/debug/clk/emc/"
+	if d := r.device("emc", "", emc+"rate", emc+"min_rate", emc+"max_rate"); d.Current > 0 {
+		out = append(out, d)
+	}
+	return out
+}
+
+func (r reader) device(name, governor, current, least, most string) Device {
+	d := Device{Name: name}
+	if governor != "" {
+		d.Governor = r.text(governor)
+	}
+	d.Current, d.Min, d.Max = r.hertz(current, 1), r.hertz(least, 1), r.hertz(most, 1)
+	return d
+}

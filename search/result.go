@@ -1,0 +1,59 @@
+package search
+
+import (
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/search/accuracy"
+)
+
+// Result is what a search found and how it went.
+type Result struct {
+	// Front holds the non-dominated of all evaluated networks, ascending in latency and accuracy, both
+	// strictly. Of networks with equal objectives the one evaluated first stands for all.
+	Front []Candidate
+
+	Evaluations int // spent
+	Generations int // completed
+	Stop        Stop
+	// Reason adds to Stop what it does not say: the cause of a cancellation, or Terminate's text.
+	Reason string
+	// History has one sample after the initial networks, one after each generation and one at the end.
+	History []Sample
+
+	// What was run, with defaults filled in.
+	Space       string
+	Resolutions []int
+	Method      string // with its parameters
+	Population  int
+	Budget      int
+	Seed        uint64
+	Reference   Objectives
+	Accuracy    accuracy.Description // where the accuracies come from
+}
+
+// Candidate is a network with what was predicted for it.
+type Candidate struct {
+	Arch supernet.Arch // canonical
+	Objectives
+	MACs int64 // multiply-accumulates of one inference
+}
+
+// Sample is a point of a search's history.
+type Sample struct {
+	Evaluations int
+	// Hypervolume is the area that the front dominates within the reference, in milliseconds times
+	// accuracy (a fraction). Points outside the reference add nothing.
+	Hypervolume float64
+	Front       int // networks on the front
+}
+
+// Stop says why a search ended.
+type Stop string
+
+// The reasons for which a search ends.
+const (
+	StopBudget     Stop = "budget"     // the evaluations are spent
+	StopExhausted  Stop = "exhausted"  // every network of the space has been evaluated
+	StopTerminated Stop = "terminated" // Settings.Terminate said so
+	StopCancelled  Stop = "cancelled"  // the context ended
+	StopConverged  Stop = "converged"  // the method has nothing left to try
+)

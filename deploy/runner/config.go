@@ -1,0 +1,287 @@
+// Package runner serves requests on a device: it keeps a session of every level resident, asks the
+// runtime manager (package policy, the code that was simulated) which level answers next, runs it
+// and records what happened.
+//
+// The loop is one goroutine. Requests arrive by a schedule and wait in a queue, earliest deadline
+// first. For each, the policy sees an Observation and decides; the picture is prepared for the
+// level's resolution; the session runs; the policy is told how long that took. An inference's time is
+// the session's run alone: preparing the picture comes before it, finding the best class after it.
+// Both, and everything else that the loop does, count towards the deadline like waiting does.
+//
+// An inference that fails is an answer that is missing, not the end: the level rests, and the least
+// accurate level that still works takes its requests meanwhile. A cancelled context ends the run
+// after the inference under way, with the trace complete.
+//
+// The package loads no model into a runtime (the caller gives it sessions), opens no network
+// connection and reads no sensor. It runs one inference at a time on one processor.
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"image"
+	"log/slog"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/policy"
+	"github.com/dynofa/dynofa/deploy/trace"
+	"github.com/dynofa/dynofa/search/family"
+)
+
+// Session is a level's network, ready to run. Only the runner's goroutine calls it.
+type Session interface {
+	// Input returns the memory of the input, NCHW float32 with N = 1; always the same slice.
+	Input() []float32
+	// Output returns the memory of the output, one logit per class; always the same slice.
+	Output() []float32
+	// Run computes the output from the input.
+	Run() error
+}
+
+// Pictures are what requests ask about; request i is about picture i modulo Len. Package images'
+// Folder and Set are such.
+type Pictures interface {
+	Len() int // at least 1
+	// Name tells picture i apart in messages.
+	Name(i int) string
+	// Label is the class of picture i, negative if it is not known.
+	Label(i int) int
+	// Image decodes picture i.
+	Image(i int) (image.Image, error)
+}
+
+// Recorder takes the records of a run. A *trace.Writer made with Config.Header is one.
+type Recorder interface {
+	// Write is called once per request, in order of decision. What r refers to is only valid during
+	// the call.
+	Write(r trace.Record) error
+	// Flush is called when there is time, and at the end.
+	Flush() error
+}
+
+// Clock tells the time and waits. Now is the time since any fixed start and never falls.
+type Clock interface {
+	Now() time.Duration
+	// Sleep returns after d, or earlier with the context's error.
+	Sleep(ctx context.Context, d time.Duration) error
+}
+
+// Arrivals says how requests arrive.
+type Arrivals string
+
+// The ways in which requests arrive.
+const (
+	ClosedLoop Arrivals = "closed"   // the next when the last is done with, Period later
+	Periodic   Arrivals = "periodic" // one every Period
+	Poisson    Arrivals = "poisson"  // independent, one every Period on average
+)
+
+// Config is one run. Family, Sessions, Pictures and Policy are required.
+type Config struct {
+	Family *family.Family
+	// Processor is where the sessions run, one of the family's; default its first. The policy sees
+	// this one alone.
+	Processor string
+	Sessions  []Session // one per level of the family
+	Pictures  Pictures
+
+	Policy bundle.Policy
+	// NewPolicy builds the policy; default policy.New.
+	NewPolicy func(spec string, params map[string]string, m *policy.Model) (policy.Policy, error)
+
+	Arrivals    Arrivals      // default ClosedLoop
+	Period      time.Duration // see Arrivals; required but for ClosedLoop, where 0 means at once
+	Seed        uint64        // of Poisson arrivals
+	Requests    int64         // end after so many; 0: no such end
+	Duration    time.Duration // no arrivals from then on; 0: no such end
+	Deadline    time.Duration // of a request, after its arrival; 0: none
+	Limit       time.Duration // latency that each inference is required to keep, for the policy; 0: none
+	MinAccuracy unit.Accuracy // accuracy that is required of the level that serves, for the policy; 0: none
+
+	// Warmup is how often every level runs before time begins; default 2, negative never.
+	Warmup int
+	// RetryAfter is how long a level rests after a failed inference; default 1 s.
+	RetryAfter time.Duration
+	// CacheBytes bounds the prepared pictures that are kept; default 64 MiB, negative none.
+	CacheBytes int64
+
+	Trace   Recorder     // nil: no trace
+	Answer  func(Answer) // called for every answered request, after it is recorded
+	Logger  *slog.Logger // nil: discard
+	Clock   Clock        // nil: the machine's
+	Program string       // name and version, for the trace
+	Notes   []string     // doubts that travel with trace and report
+}
+
+// Answer is a request's result.
+type Answer struct {
+	Request int64
+	Picture int
+	Level   int
+	Class   int // of the largest logit; the first of equals
+	Label   int // negative if it is not known
+	Latency time.Duration
+	Outcome trace.Outcome
+}
+
+// withDefaults fills in what is zero.
+func (c Config) withDefaults() Config {
+	if c.Processor == "" && c.Family != nil && len(c.Family.Processors()) > 0 {
+		c.Processor = c.Family.Processors()[0]
+	}
+	if c.NewPolicy == nil {
+		c.NewPolicy = policy.New
+	}
+	if c.Arrivals == "" {
+		c.Arrivals = ClosedLoop
+	}
+	if c.Warmup == 0 {
+		c.Warmup = 2
+	}
+	if c.RetryAfter == 0 {
+		c.RetryAfter = time.Second
+	}
+	if c.CacheBytes == 0 {
+		c.CacheBytes = 64 << 20
+	}
+	if c.Answer == nil {
+		c.Answer = func(Answer) {}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = newWallClock()
+	}
+	return c
+}
+
+// Validate returns every problem of the configuration.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	check := func(bad bool, format string, args ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	if c.Family == nil {
+		errs = append(errs, errors.New("no family given"))
+	} else if err := c.Family.Validate(); err != nil {
+		errs = append(errs, err)
+	} else {
+		check(!slices.Contains(c.Family.Processors(), c.Processor), "processor %q is none of the family's %q", c.Processor, c.Family.Processors())
+		errs = append(errs, c.checkSessions())
+	}
+	check(c.Pictures == nil || c.Pictures.Len() < 1, "no pictures given")
+	check(c.Arrivals != ClosedLoop && c.Arrivals != Periodic && c.Arrivals != Poisson,
+		"arrivals %q are none of %s, %s, %s", c.Arrivals, ClosedLoop, Periodic, Poisson)
+	check(c.Period < 0 || c.Arrivals != ClosedLoop && c.Period == 0, "%s arrivals with a period of %v", c.Arrivals, c.Period)
+	check(c.Requests < 0, "%d requests", c.Requests)
+	check(c.Duration < 0 || c.Deadline < 0 || c.Limit < 0 || c.RetryAfter < 0,
+		"duration %v, deadline %v, limit %v or retry after %v is negative", c.Duration, c.Deadline, c.Limit, c.RetryAfter)
+	errs = append(errs, c.MinAccuracy.Validate())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("runner: %w", err)
+	}
+	return nil
+}
+
+// checkSessions returns an error unless there is a session of the right shape for each level.
+func (c Config) checkSessions() error {
+	s, err := supernet.ByName(c.Family.Space)
+	if err != nil {
+		return err
+	}
+	if len(c.Sessions) != len(c.Family.Levels) {
+		return fmt.Errorf("%d sessions for %d levels", len(c.Sessions), len(c.Family.Levels))
+	}
+	for i, l := range c.Family.Levels {
+		r := l.Arch.R
+		if c.Sessions[i] == nil {
+			return fmt.Errorf("level %d has no session", i)
+		}
+		if in, out := len(c.Sessions[i].Input()), len(c.Sessions[i].Output()); in != s.InChannels*r*r || out != s.Classes {
+			return fmt.Errorf("level %d: the session takes %d values and gives %d, want %d and %d", i, in, out, s.InChannels*r*r, s.Classes)
+		}
+		if s.InChannels != 3 {
+			return fmt.Errorf("space %q takes pictures of %d channels, want 3", s.Name, s.InChannels)
+		}
+	}
+	return nil
+}
+
+// family returns the family as the policy sees it: with the run's processor alone.
+func (c Config) family() family.Family {
+	f := *c.Family
+	f.Levels = slices.Clone(f.Levels)
+	for i := range f.Levels {
+		l, _ := c.Family.Latency(i, c.Processor)
+		f.Levels[i].Latencies = []family.Latency{l}
+	}
+	return f
+}
+
+// build returns the policy and what it knows.
+func (c Config) build() (policy.Policy, *policy.Model, error) {
+	f := c.family()
+	m, err := policy.NewModel(&f)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := c.NewPolicy(c.Policy.Spec, c.Policy.Params, m)
+	return p, m, err
+}
+
+// Header returns the header of the run's trace, for whoever makes the Recorder. Replaying the
+// records through the policy that it names gives the recorded decisions, save those with
+// ReasonSafeLevel.
+func (c Config) Header() (trace.Header, error) {
+	if err := c.Validate(); err != nil {
+		return trace.Header{}, err
+	}
+	c = c.withDefaults()
+	p, _, err := c.build()
+	if err != nil {
+		return trace.Header{}, fmt.Errorf("runner: %w", err)
+	}
+	return trace.Header{
+		Version: trace.FormatVersion, Program: c.Program, Kind: trace.Measured,
+		Policy: p.Spec(), Params: c.Policy.Params, Seed: c.Seed, Family: c.family(), Notes: c.notes(),
+	}, nil
+}
+
+// notes returns the doubts about the run's numbers: the caller's, the family's, and what kind of
+// number its accuracies are.
+func (c Config) notes() []string {
+	notes := slices.Concat(c.Notes, c.Family.Notes)
+	for _, l := range c.Family.Levels {
+		if l.AccuracyOrigin == family.AccuracyStandIn {
+			notes = append(notes, "accuracies are stand-ins: nothing was classified to obtain them")
+			break
+		}
+	}
+	slices.Sort(notes)
+	return slices.Compact(notes)
+}
+
+// argmax returns the index of the largest value, the first of equals, or an error if a value is not
+// finite: a network that answers NaN is broken.
+func argmax(values []float32) (int, error) {
+	best := 0
+	for i, v := range values {
+		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+			return 0, fmt.Errorf("output %d is %g", i, v)
+		}
+		if v > values[best] {
+			best = i
+		}
+	}
+	return best, nil
+}

@@ -1,0 +1,312 @@
+package runner
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dynofa/dynofa/deploy/policy"
+	"github.com/dynofa/dynofa/deploy/trace"
+)
+
+// Reasons of decisions that the runner took itself.
+const (
+	// ReasonSafeLevel: the level that the policy asked for rests after a failure, another serves. A
+	// replay gets the policy's answer instead.
+	ReasonSafeLevel policy.Reason = "runner-safe-level"
+	// With the others the policy was not asked.
+	ReasonCancelled policy.Reason = "runner-cancelled" // the run was cancelled
+	ReasonEnded     policy.Reason = "runner-ended"     // the policy had ended the run
+	ReasonOverflow  policy.Reason = "runner-overflow"  // the queue was full
+)
+
+// Run serves requests until their number or time is up, the policy ends the run or the context is
+// cancelled, and returns the report. All of these are good ends.
+//
+// It returns an error, without a report, for an unusable configuration, a policy that cannot be
+// built, a level that fails while warming up, and a policy that answers nonsense, which is named.
+// If a trace cannot be written, serving goes on without it; then there is a report and an error.
+func Run(ctx context.Context, cfg Config) (*Report, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	r := &run{Config: cfg.withDefaults()}
+	report, err := r.run(ctx)
+	if err != nil {
+		return report, fmt.Errorf("runner: %w", err)
+	}
+	return report, nil
+}
+
+// cancelled is Report.Ended of a cancelled run.
+const cancelled = "cancelled"
+
+// run is one run of the loop.
+type run struct {
+	Config
+	policy    policy.Policy
+	model     *policy.Model
+	inputs    *inputs
+	schedule  *schedule
+	queue     queue
+	began     time.Duration
+	observed  policy.Observation // reused
+	rec       trace.Record       // reused
+	shown     [policy.MaxQueue]policy.Request
+	resting   []time.Duration // per level, until when; 0: in service
+	failures  []int           // per level
+	traceErr  error
+	unflushed bool // the trace has records that may not be written yet
+	tally     *tally
+	exited    policy.Reason // of the policy's Exit
+	ended     bool
+}
+
+func (r *run) run(ctx context.Context) (*Report, error) {
+	var err error
+	if r.policy, r.model, err = r.build(); err != nil {
+		return nil, err
+	}
+	n := len(r.Sessions)
+	resolutions := make([]int, n)
+	for i, l := range r.Family.Levels {
+		resolutions[i] = l.Arch.R
+	}
+	if r.inputs, err = newInputs(r.Pictures, resolutions, r.CacheBytes); err != nil {
+		return nil, err
+	}
+	r.resting, r.failures, r.tally = make([]time.Duration, n), make([]int, n), newTally(n)
+	r.schedule = newSchedule(&r.Config)
+	r.observed.Level, r.observed.Processor = -1, -1
+	r.observed.Limit, r.observed.MinAccuracy = r.Limit, r.MinAccuracy
+	r.unflushed = r.Trace != nil // its header
+	r.began = r.Clock.Now()
+	if err := r.warmUp(ctx); err != nil && ctx.Err() == nil {
+		return nil, err
+	}
+	r.began = r.Clock.Now()
+	end := cancelled
+	if ctx.Err() == nil {
+		end, err = r.loop(ctx)
+	}
+	r.flush()
+	if err != nil {
+		return nil, err
+	}
+	if r.traceErr != nil {
+		err = fmt.Errorf("the trace is incomplete: %w", r.traceErr)
+	}
+	return r.report(end), err
+}
+
+func (r *run) now() time.Duration { return r.Clock.Now() - r.began }
+
+// warmUp runs every level, so that the first request does not pay for first touches.
+func (r *run) warmUp(ctx context.Context) error {
+	for level, s := range r.Sessions {
+		for range r.Warmup {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := r.inputs.into(s.Input(), 0, r.Family.Levels[level].Arch.R); err != nil {
+				r.Logger.Warn("warm-up runs on an unprepared input", "level", level, "error", err)
+			}
+			if err := s.Run(); err != nil {
+				return fmt.Errorf("level %d: warm-up: %w", level, err)
+			}
+		}
+	}
+	return nil
+}
+
+// loop serves until the end and returns why it came.
+func (r *run) loop(ctx context.Context) (string, error) {
+	for {
+		r.admit()
+		if ctx.Err() != nil {
+			r.refuse(ReasonCancelled)
+			return cancelled, nil
+		}
+		if r.ended {
+			r.refuse(ReasonEnded)
+			return fmt.Sprintf("the policy ended it: %s", r.exited), nil
+		}
+		if r.queue.len() == 0 {
+			if r.schedule.over() {
+				return r.scheduleEnd(), nil
+			}
+			r.flush()
+			// An error is the context's and seen above.
+			_ = r.Clock.Sleep(ctx, r.schedule.next-r.now())
+			continue
+		}
+		if err := r.serve(); err != nil {
+			return "", err
+		}
+	}
+}
+
+func (r *run) scheduleEnd() string {
+	if r.Requests > 0 && r.schedule.given >= r.Requests {
+		return "all requests done"
+	}
+	return "the time is up"
+}
+
+// admit moves requests that have arrived to the queue.
+func (r *run) admit() {
+	now := r.now()
+	for {
+		id, arrival, ok := r.schedule.due(now)
+		if !ok {
+			return
+		}
+		q := policy.Request{ID: id, Arrival: arrival}
+		if r.Deadline > 0 {
+			q.Deadline = arrival + r.Deadline
+		}
+		if r.queue.len() >= maxWaiting {
+			r.refuseOne(q, ReasonOverflow)
+			continue
+		}
+		r.queue.push(q)
+	}
+}
+
+// serve asks about the head of the queue and does what the policy says.
+func (r *run) serve() error {
+	o := r.observe()
+	d := r.policy.Decide(o)
+	if err := d.Check(r.model); err != nil {
+		return fmt.Errorf("policy %q answers nonsense about request %d: %w", r.policy.Spec(), o.Queue[0].ID, err)
+	}
+	q := r.queue.pop()
+	rec := &r.rec
+	*rec = trace.Record{Request: q.ID, Arrival: q.Arrival, Deadline: q.Deadline, Observation: *o, Decision: d, Start: o.Now, End: o.Now}
+	switch d.Action {
+	case policy.Drop:
+		rec.Outcome = trace.Dropped
+		r.finish(rec, Answer{})
+	case policy.Exit:
+		rec.Outcome = trace.Refused
+		r.ended, r.exited = true, d.Reason
+		r.finish(rec, Answer{})
+	default:
+		r.infer(rec)
+	}
+	r.schedule.done(r.now())
+	return nil
+}
+
+// observe fills the observation about the head of the queue.
+func (r *run) observe() *policy.Observation {
+	o := &r.observed
+	o.Now = r.now()
+	o.Queue = r.queue.show(r.shown[:0])
+	o.Waiting = r.queue.len()
+	return o
+}
+
+// infer runs the decided level, or the safe one in its place, and completes the record.
+func (r *run) infer(rec *trace.Record) {
+	rec.Decision = r.inService(rec.Decision, rec.Observation.Now)
+	level := rec.Decision.Level
+	s, picture := r.Sessions[level], int(rec.Request%int64(r.Pictures.Len()))
+	a := Answer{Request: rec.Request, Picture: picture, Level: level, Label: r.Pictures.Label(picture)}
+	if err := r.inputs.into(s.Input(), picture, r.Family.Levels[level].Arch.R); err != nil {
+		// The picture's fault, not the level's.
+		r.Logger.Warn("request failed", "request", rec.Request, "error", err)
+		r.fail(rec)
+		return
+	}
+	rec.Start = r.now()
+	err := s.Run()
+	rec.End = r.now()
+	if err == nil {
+		a.Class, err = argmax(s.Output())
+	}
+	if err != nil {
+		r.rest(level, rec.End, err)
+		r.fail(rec)
+		return
+	}
+	rec.Outcome = trace.OnTime
+	if rec.Deadline != 0 && rec.End > rec.Deadline {
+		rec.Outcome = trace.Late
+	}
+	a.Latency, a.Outcome = rec.End-rec.Start, rec.Outcome
+	r.finish(rec, a)
+	r.policy.Observe(policy.Completion{Request: rec.Request, Level: level, Processor: rec.Decision.Processor,
+		Start: rec.Start, End: rec.End, Deadline: rec.Deadline})
+	r.observed.Level, r.observed.Processor = level, rec.Decision.Processor
+}
+
+// inService returns the decision, with the least accurate level in service if the decided one rests
+// after a failure. If all rest, it stays.
+func (r *run) inService(d policy.Decision, now time.Duration) policy.Decision {
+	if r.resting[d.Level] <= now {
+		return d
+	}
+	for level, until := range r.resting {
+		if until <= now {
+			d.Level, d.Reason = level, ReasonSafeLevel
+			return d
+		}
+	}
+	return d
+}
+
+// rest takes a level out of service for a while.
+func (r *run) rest(level int, now time.Duration, err error) {
+	r.resting[level] = now + r.RetryAfter
+	r.failures[level]++
+	r.Logger.Error("inference failed; the level rests", "level", level, "failures", r.failures[level], "rest", r.RetryAfter, "error", err)
+}
+
+func (r *run) fail(rec *trace.Record) {
+	rec.Outcome = trace.Failed
+	r.finish(rec, Answer{})
+}
+
+// finish records a request that is done with.
+func (r *run) finish(rec *trace.Record, a Answer) {
+	if r.Trace != nil && r.traceErr == nil {
+		r.traced(r.Trace.Write(*rec))
+		r.unflushed = true
+	}
+	r.tally.add(rec, a)
+	if rec.Outcome.Answered() {
+		r.Answer(a)
+	}
+}
+
+// flush hands the trace on, so that a killed process loses little of it.
+func (r *run) flush() {
+	if r.unflushed && r.traceErr == nil {
+		r.traced(r.Trace.Flush())
+	}
+	r.unflushed = false
+}
+
+// traced keeps the first error of the trace.
+func (r *run) traced(err error) {
+	if err != nil {
+		r.traceErr = err
+		r.Logger.Error("the trace cannot be written; serving goes on without it", "error", err)
+	}
+}
+
+// refuse records every waiting request as refused.
+func (r *run) refuse(why policy.Reason) {
+	for r.queue.len() > 0 {
+		r.refuseOne(r.queue.pop(), why)
+	}
+}
+
+func (r *run) refuseOne(q policy.Request, why policy.Reason) {
+	o := r.observed
+	o.Now, o.Waiting, o.Queue = r.now(), 0, nil // nobody was asked
+	r.rec = trace.Record{Request: q.ID, Arrival: q.Arrival, Deadline: q.Deadline, Observation: o,
+		Decision: policy.Decision{Action: policy.Exit, Reason: why}, Start: o.Now, End: o.Now, Outcome: trace.Refused}
+	r.finish(&r.rec, Answer{})
+}

@@ -12,11 +12,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
 )
 
-// Spec is what a bundle is made of. Table and Labels are optional.
+// Spec is what a bundle is made of. Table and Labels are optional. The policy must be one that this
+// program knows; Open does not ask for that, so that a run can name another one.
 type Spec struct {
 	CreatedBy string
 	Family    *family.Family
@@ -217,6 +219,13 @@ func (w *writer) begin() error {
 	}
 	slices.SortFunc(m.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
 	if err := m.Validate(); err != nil {
+		return err
+	}
+	model, err := policy.NewModel(s.Family)
+	if err != nil {
+		return err
+	}
+	if _, err := policy.New(s.Policy.Spec, s.Policy.Params, model); err != nil {
 		return err
 	}
 	if s.Table != nil {

@@ -134,6 +134,8 @@ func TestWriteFailsWhole(t *testing.T) {
 		"other space":    func(s *bundle.Spec, _ context.CancelFunc) { s.Family.Space = "resnet" },
 		"bad version":    func(s *bundle.Spec, _ context.CancelFunc) { s.Runtime.MinVersion = "new" },
 		"no policy":      func(s *bundle.Spec, _ context.CancelFunc) { s.Policy.Spec = "" },
+		"unknown policy": func(s *bundle.Spec, _ context.CancelFunc) { s.Policy.Spec = "oracle" },
+		"bad parameter":  func(s *bundle.Spec, _ context.CancelFunc) { s.Policy.Params["margin"] = "NaN" },
 		"bad note":       func(s *bundle.Spec, _ context.CancelFunc) { s.Notes = []string{"\x1b[2J"} },
 		"few labels":     func(s *bundle.Spec, _ context.CancelFunc) { s.Labels = s.Labels[:9] },
 		"two-line label": func(s *bundle.Spec, _ context.CancelFunc) { s.Labels[3] = "a\nb" },

@@ -1,0 +1,235 @@
+// Package sim plays a scenario against a family of sub-networks and a policy, and measures how the
+// policy did. It calls the same deploy/policy code as the on-device runner and writes the same
+// traces, so a decision that was simulated is the decision that a board takes.
+//
+// The model is one processor that serves one request at a time. Requests wait in order of deadline,
+// then arrival, then number; a request without a deadline comes last. When the processor is free
+// and a request waits, the policy decides about the first of them, after everything else that
+// happens at that instant. A served request takes
+//
+//	end = start + latency of the level x slow-down x noise
+//
+// where the latency is the family's prediction, the noise is drawn once per request, and the
+// slow-down is integrated: an inference during which a co-running program starts does part of its
+// work at the old pace and the rest at the new one. A decision for another level than the loaded
+// one first stops service for the scenario's switch time of that policy; this time is no part of the
+// inference's latency.
+//
+// Arrivals and noise come from the random streams "arrivals" and "noise", and request n has the nth
+// noise whatever a policy does with the requests before it, so all policies meet the same arrivals
+// (of open arrival processes) and the same luck.
+//
+// The package refuses to model what it has no numbers for: several processors at once, batches,
+// clocks, power and temperature. It measures nothing; its latencies are as good as the family's,
+// and every trace says so.
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/traffic"
+	"github.com/dynofa/dynofa/deploy/policy"
+	"github.com/dynofa/dynofa/deploy/trace"
+	"github.com/dynofa/dynofa/search/family"
+	"github.com/dynofa/dynofa/sim/des"
+)
+
+// Config says what to simulate. It is only read, so several runs may share what it points to.
+type Config struct {
+	Scenario *traffic.Scenario // required
+	Family   *family.Family    // required; it has the scenario's processor and initial level
+	Policy   string            // required: a spec such as "slack" or "static:3"
+	// Params are parameters of the policy. They go over those of the scenario for this policy, one by
+	// one.
+	Params map[string]string
+	// Seed is the root of the random streams; 0 stands for the scenario's seed.
+	Seed uint64
+	// Replication is the number of the repetition, not negative: others have unrelated random numbers.
+	Replication int
+	// Program stands in the trace as what wrote it, "dynofa" by default.
+	Program string
+	// NewPolicy builds the policy; nil stands for policy.New.
+	NewPolicy func(spec string, params map[string]string, m *policy.Model) (policy.Policy, error)
+}
+
+// Result is what came out of a run.
+type Result struct {
+	Scenario *traffic.Scenario // that was played, shared with the Config
+	Trace    *trace.Trace
+	Metrics  Metrics
+	// Fingerprint condenses every event and decision of the run, see des.Kernel.Fingerprint: equal runs
+	// have equal fingerprints, whatever the program that wrote their traces.
+	Fingerprint uint64
+}
+
+// initialLevel is the parameter by which a policy is told which level is loaded at the start.
+const initialLevel = "initial_level"
+
+// Validate returns what makes a run of c impossible, all problems joined. It builds the policy once,
+// so a spec or parameter that the policy refuses counts.
+func (c Config) Validate() error {
+	_, err := c.prepare()
+	return err
+}
+
+// Run plays a scenario to its end: until no request arrives any more and none waits. A policy that
+// takes the parameter initial_level is told the scenario's initial level, unless the parameters give
+// another.
+//
+// It returns Validate's error; an error that names policy and request if the policy answers
+// nonsense, or if a request would end beyond the representable times or the run outgrow
+// trace.MaxRecords; or the context's error. The same Config gives the same Result. It takes time
+// and memory in proportion to the requests, some 250 bytes each.
+func Run(ctx context.Context, c Config) (*Result, error) {
+	s, err := c.prepare()
+	if err != nil {
+		return nil, err
+	}
+	s.noteFamily()
+	s.source = newScenarioSource(c.Scenario, c.seed(), c.Replication)
+	return s.run(ctx)
+}
+
+func (c Config) seed() uint64 {
+	if c.Seed != 0 {
+		return c.Seed
+	}
+	return c.Scenario.Seed
+}
+
+// prepare checks c and returns a server that lacks only its source of requests.
+func (c Config) prepare() (*server, error) {
+	var errs []error
+	if c.Scenario == nil {
+		errs = append(errs, errors.New("no scenario"))
+	} else if err := c.Scenario.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Family == nil {
+		errs = append(errs, errors.New("no family"))
+	} else if err := c.Family.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Replication < 0 {
+		errs = append(errs, fmt.Errorf("replication %d is negative", c.Replication))
+	}
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("sim: %w", errors.Join(errs...))
+	}
+	f, err := restrict(c.Family, c.Scenario.Processor)
+	if err != nil {
+		return nil, fmt.Errorf("sim: scenario %s: %w", c.Scenario.Name, err)
+	}
+	if n := len(f.Levels); c.Scenario.InitialLevel >= n {
+		return nil, fmt.Errorf("sim: scenario %s: initial level %d is outside [0, %d], the levels of family %s", c.Scenario.Name, c.Scenario.InitialLevel, n-1, f.Name)
+	}
+	model, err := policy.NewModel(f)
+	if err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
+	p, params, err := c.newPolicy(model)
+	if err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
+	s := &server{
+		scenario: c.Scenario, profile: c.Scenario.Profile(c.Scenario.Processor),
+		switchTime: c.Scenario.SwitchTime(policy.Name(c.Policy)), model: model, policy: p, spec: c.Policy,
+		noise:  traffic.Stream(c.seed(), c.Replication, "noise"),
+		loaded: c.Scenario.InitialLevel, lastLevel: -1, lastProcessor: -1,
+		kernel: des.New(),
+	}
+	s.self = s.kernel.Register(s)
+	s.header = c.header(f, params)
+	return s, nil
+}
+
+// newPolicy builds the policy and returns it with its parameters, nil if it has none.
+func (c Config) newPolicy(m *policy.Model) (policy.Policy, map[string]string, error) {
+	build := c.NewPolicy
+	if build == nil {
+		build = policy.New
+	}
+	params := c.Scenario.Params(policy.Name(c.Policy))
+	maps.Copy(params, c.Params)
+	if _, given := params[initialLevel]; !given {
+		// Only the policy knows its parameters, and it refuses those that it does not know.
+		told := maps.Clone(params)
+		told[initialLevel] = strconv.Itoa(c.Scenario.InitialLevel)
+		if p, err := build(c.Policy, told, m); err == nil {
+			return p, told, nil
+		}
+	}
+	p, err := build(c.Policy, params, m)
+	if len(params) == 0 {
+		params = nil
+	}
+	return p, params, err
+}
+
+// header describes the run. The family is the restricted one, so that decisions index its
+// processors and a replay builds the same policy.
+func (c Config) header(f *family.Family, params map[string]string) trace.Header {
+	h := trace.Header{
+		Version: trace.FormatVersion, Program: c.Program, Kind: trace.Simulated, Policy: c.Policy,
+		Params: params, Scenario: c.Scenario.Name, Seed: c.seed(), Family: *f,
+		Notes: []string{fmt.Sprintf("simulated: latencies are those of family %s on %s, times the slow-down and noise of the scenario; nothing was measured in this run", f.Name, c.Scenario.Processor)},
+	}
+	if h.Program == "" {
+		h.Program = "dynofa"
+	}
+	if c.Replication > 0 {
+		h.Notes = append(h.Notes, fmt.Sprintf("replication %d of the seed's random numbers", c.Replication))
+	}
+	return h
+}
+
+// noteFamily says so if the scenario is played with another family than the one that it names.
+func (s *server) noteFamily() {
+	if s.scenario.Family != s.header.Family.Name {
+		s.header.Notes = append(s.header.Notes, fmt.Sprintf("scenario %s was made for family %s", s.scenario.Name, s.scenario.Family))
+	}
+}
+
+// restrict returns a family with the latencies of one processor only. Levels share what they point
+// to with f.
+func restrict(f *family.Family, processor string) (*family.Family, error) {
+	i := slices.Index(f.Processors(), processor)
+	if i < 0 {
+		return nil, fmt.Errorf("processor %q is none of family %s: %q", processor, f.Name, f.Processors())
+	}
+	one := *f
+	one.Levels = slices.Clone(f.Levels)
+	for l := range one.Levels {
+		one.Levels[l].Latencies = f.Levels[l].Latencies[i : i+1 : i+1]
+	}
+	return &one, nil
+}
+
+// maxTime bounds simulated times, so that no sum of two overflows: some 146 years.
+const maxTime = des.Forever / 2
+
+// finish returns when an inference ends that starts at start and would take work nanoseconds
+// undisturbed, false if that is beyond maxTime. While the profile's slow-down is s, a nanosecond does
+// 1/s of a nanosecond's work. The end is rounded to the nanosecond once, and is at least one after the
+// start. O(steps of the profile).
+func finish(profile traffic.Profile, start time.Duration, work float64) (time.Duration, bool) {
+	at, slow := start, profile.At(start)
+	for {
+		need := work * slow
+		step, more := profile.Next(at)
+		if !more || need <= float64(step.At-at) {
+			if !(need < float64(maxTime-at)) {
+				return 0, false
+			}
+			return max(at+roundDuration(need), start+1), true
+		}
+		work -= float64(step.At-at) / slow
+		at, slow = step.At, step.Slowdown
+	}
+}

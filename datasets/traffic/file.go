@@ -64,7 +64,7 @@ func Builtin(name string) (*Scenario, error) {
 //	duration, requests                      12s, 1000; at least one
 //	seed                                    whole number
 //	disturbances                            {gpu: [{at: 2.47s, slowdown: 1.23, what: a training job starts}]}
-//	noise                                   none or {kind: lognormal, sigma: 0.02}
+//	noise                                   none, {kind: lognormal, sigma: 0.02} or {kind: exponential}
 //	switch_time                             {ladder: 580ms}, by policy
 //	policies                                {ladder: {min_images: 40}}, parameters by policy
 //
@@ -231,7 +231,7 @@ type (
 	}
 	noiseFile struct {
 		Kind  string  `yaml:"kind"`
-		Sigma float64 `yaml:"sigma"`
+		Sigma float64 `yaml:"sigma,omitempty"` // a valid scenario's is 0 only where it has no meaning
 	}
 )
 
@@ -247,7 +247,7 @@ func (s *Scenario) Marshal() ([]byte, error) {
 		InitialLevel: s.InitialLevel, Duration: durationText(s.Duration), Requests: s.Requests, Seed: s.Seed,
 		Policies: s.Policies,
 	}
-	if s.Noise.Kind == Lognormal {
+	if s.Noise.Kind == Lognormal || s.Noise.Kind == Exponential {
 		f.Noise = &noiseFile{string(s.Noise.Kind), s.Noise.Sigma}
 	}
 	for _, d := range s.Disturbances {

@@ -163,13 +163,14 @@ func TestBadFiles(t *testing.T) {
 		{"disturbances as list", base + "disturbances: [{at: 1s, slowdown: 2}]\n", []place{{8, "disturbances"}}, "want a mapping"},
 		{"processor's name", base + "disturbances: {\"\": [{at: 1s, slowdown: 2}]}\n", []place{{8, "disturbances"}}, "is missing"},
 
-		{"noise unknown", base + "noise: {kind: pink}\n", []place{{8, "noise.kind"}}, "none of none, lognormal"},
+		{"noise unknown", base + "noise: {kind: pink}\n", []place{{8, "noise.kind"}}, "none of none, lognormal, exponential"},
 		{"noise without kind", base + "noise: {sigma: 0.1}\n", []place{{8, "noise"}}, "kind is missing"},
 		{"noise as text", base + "noise: lognormal\n", []place{{8, "noise"}}, "want a mapping"},
 		{"sigma missing", base + "noise: {kind: lognormal}\n", []place{{8, "noise.sigma"}}, "outside (0, 2]"},
 		{"sigma negative", base + "noise: {kind: lognormal, sigma: -1}\n", []place{{8, "noise.sigma"}}, "outside"},
 		{"sigma huge", base + "noise: {kind: lognormal, sigma: 3}\n", []place{{8, "noise.sigma"}}, "outside"},
 		{"sigma without noise", base + "noise: {kind: none, sigma: 1}\n", []place{{8, "noise.sigma"}}, "for noise of kind none"},
+		{"sigma of exponential", base + "noise: {kind: exponential, sigma: 1}\n", []place{{8, "noise.sigma"}}, "for noise of kind exponential"},
 
 		{"switch time negative", base + "switch_time: {ladder: -1s}\n", []place{{8, "switch_time.ladder"}}, "negative"},
 		{"switch time without unit", base + "switch_time: {ladder: 0.58}\n", []place{{8, "switch_time.ladder"}}, "no unit"},
@@ -299,6 +300,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(data)
 	}
 	f.Add([]byte("a: &a [*a]\n"))
+	f.Add([]byte(base + "noise: {kind: exponential}\n"))
 	f.Add([]byte(base + "noise: {kind: lognormal, sigma: 1e-5}\ndescription: |2\n    a\n   b\n"))
 	f.Add([]byte(base + "title: \"\\u2028\\ud800\"\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {

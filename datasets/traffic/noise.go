@@ -5,10 +5,13 @@ import (
 	"math/rand/v2"
 )
 
-// NoNoise and Lognormal are the kinds of noise.
+// NoNoise, Lognormal and Exponential are the kinds of noise.
 const (
 	NoNoise   NoiseKind = "none"
 	Lognormal NoiseKind = "lognormal"
+	// Exponential latencies have queueing theory's formulas to compare a simulator with. No processor has
+	// them.
+	Exponential NoiseKind = "exponential"
 )
 
 // NoiseKind names a distribution in scenario files. The empty kind means NoNoise.
@@ -22,14 +25,18 @@ type Noise struct {
 	Sigma float64
 }
 
-// Factor draws one factor: exp(Sigma*z - Sigma^2/2) with a standard normal z, or 1 without noise (and
-// without a draw). It goes through the normal distribution and the exponential function of the standard
-// library, whose last bit may differ between architectures.
+// Factor draws one factor: for Lognormal exp(Sigma*z - Sigma^2/2) with a standard normal z, for
+// Exponential one of mean 1, which may be 0, and 1 without noise (and without a draw). Lognormal goes
+// through the normal distribution and the exponential function of the standard library, whose last bit
+// may differ between architectures; the others are the same everywhere.
 func (n Noise) Factor(rng *rand.Rand) float64 {
-	if n.Kind != Lognormal {
-		return 1
+	switch n.Kind {
+	case Lognormal:
+		return math.Exp(float64(n.Sigma*rng.NormFloat64()) - float64(n.Sigma*n.Sigma)/2)
+	case Exponential:
+		return exponential(rng)
 	}
-	return math.Exp(float64(n.Sigma*rng.NormFloat64()) - float64(n.Sigma*n.Sigma)/2)
+	return 1
 }
 
 func (n Noise) problems(r *report) {
@@ -38,11 +45,15 @@ func (n Noise) problems(r *report) {
 		if n.Sigma != 0 {
 			r.add("sigma", "given for noise of kind none")
 		}
+	case Exponential:
+		if n.Sigma != 0 {
+			r.add("sigma", "given for noise of kind exponential")
+		}
 	case Lognormal:
 		if !(n.Sigma > 0 && n.Sigma <= MaxSigma) {
 			r.add("sigma", "%g is outside (0, %g]", n.Sigma, MaxSigma)
 		}
 	default:
-		r.add("kind", "%q is none of none, lognormal", n.Kind)
+		r.add("kind", "%q is none of none, lognormal, exponential", n.Kind)
 	}
 }

@@ -116,7 +116,8 @@ func TestMarshalRoundTrip(t *testing.T) {
 		fullScenario(),
 		{Name: "least", Family: "f", Processor: "p", Arrivals: traffic.ClosedLoop{}, Requests: 1},
 		{Name: "closed", Family: "f", Processor: "p", Arrivals: traffic.ClosedLoop{Think: ms}, Duration: 1},
-		{Name: "poisson", Family: "f", Processor: "p", Arrivals: traffic.Poisson{PerSecond: 1.0 / 3}, Duration: time.Second, Accuracy: 1.0 / 3},
+		{Name: "poisson", Family: "f", Processor: "p", Arrivals: traffic.Poisson{PerSecond: 1.0 / 3}, Duration: time.Second, Accuracy: 1.0 / 3,
+			Noise: traffic.Noise{Kind: traffic.Exponential}},
 		{Name: "odd", Title: "null", Description: " yes: |\n\n # no\n", Sources: []string{"~", "", "- x", "{", "\u00a0"}, Family: "true", Processor: "1.5",
 			Arrivals: traffic.Poisson{PerSecond: 1e6}, Requests: 5, Policies: map[string]map[string]string{"null": {"y": "[", "1": "0x1"}}},
 	}
@@ -336,6 +337,29 @@ func TestNoise(t *testing.T) {
 	}
 	if got := (traffic.Noise{}).Factor(nil); got != 1 {
 		t.Errorf("no noise gives the factor %v", got)
+	}
+}
+
+// The exponential factor has mean 1, standard deviation 1 and median ln 2. With n = 400,000 the standard
+// errors are 1/632, sqrt(8)/sqrt(4n) = 1/447 and 1/632; four of the largest are allowed.
+func TestExponentialNoise(t *testing.T) {
+	noise := traffic.Noise{Kind: traffic.Exponential}
+	rng := traffic.Stream(1, 0, "exponential noise")
+	const n = 400_000
+	var sum, squares float64
+	below := 0
+	for range n {
+		f := noise.Factor(rng)
+		sum += f
+		squares += f * f
+		if f < math.Ln2 {
+			below++
+		}
+	}
+	mean := sum / n
+	std := math.Sqrt(squares/n - mean*mean)
+	if share := float64(below) / n; math.Abs(mean-1) > 0.009 || math.Abs(std-1) > 0.009 || math.Abs(share-0.5) > 0.009 {
+		t.Errorf("mean %v, deviation %v, share below the median %v", mean, std, share)
 	}
 }
 

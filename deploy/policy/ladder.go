@@ -1,50 +1,50 @@
 package policy
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
-// Ladder is the runtime manager of Dynamic-OFA's published code, its flaws included. It moves one
-// level at a time:
+// Ladder is the runtime manager of Dynamic-OFA's published code, its flaws included. The code runs
+// one process per level, which counts its images i from 0 and, after every image:
 //
-//   - down, once 20 images were served at the level, when the last 20 latencies below 90 ms sum to
-//     more than 20 times the limit (a shorter window is divided by 20 all the same);
-//   - up, once 50 images were served at the level and more than 20 latencies below 90 ms were seen,
-//     when the level's accuracy, cut to whole per cent, is below the required one;
-//   - up, when the data set that it classifies ends;
-//   - out of service, when either leads out of the family.
+//   - goes one level down when the last 20 latencies taken sum to more than 20 times the limit;
+//     latencies are taken from i = 21 on, those of 90 ms and more never, and a window that is not
+//     full is divided by 20 all the same;
+//   - goes one level up when the level's accuracy is below the required one, cut to whole per cent,
+//     and more than 20 latencies of whatever size were logged; logging starts at i = 51;
+//   - goes one level up when the data set that it classifies ends.
 //
-// Latencies of 90 ms and more are not seen at all, so a disturbance that lifts every level over
-// 90 ms makes it climb.
+// It examines down before up, and it is out of service once either leads out of the family. The
+// limit is cut to whole milliseconds, and a limit of exactly one second switches up off.
 //
-// Parameters: initial_level (the last but one, as the authors' 4 of 0..5), window (20), cutoff
-// (90ms), warmup (20 images), up_after (50 images), min_images (0: fires no earlier than this many
-// images after a switch; the paper's Fig. 7 shows about 40), dataset (50000 images, ImageNet's
-// validation set).
+// So it fires down after 41 images when it exceeds the limit by up to 5% (after fewer the slower
+// it is), up after 72, and a disturbance that lifts every level over 90 ms makes it blind until the
+// data set ends, whereupon it climbs.
 //
-// Source: Lou et al., Dynamic-OFA, CVPRW 2021; github.com/UoS-EEC/DynamicOFA, run.sh, test2.py and
-// the validate function that they call.
+// The parameters min_images and restart_at belong to the paper's Fig. 7. There the level in service
+// when the training job starts, at 2.47 s, fires 41 images later, as a fresh process does; one that
+// had run since 0 s would fire after 16, because its window is full. The figure has a gap as long as
+// a restart before 2.47 s, so the authors apparently started the manager with the job: restart_at
+// 2.47s.
 //
-// Fidelity: the code runs one process per level and reads a file of latencies; a switch here
-// empties the window and the counters, as the new process does. What a switch costs is the
-// scenario's business. The code's list of visited levels, meant to stop oscillation, only prints,
-// because the line that would act is commented out; it is left out. Where the code is silent: down
-// is examined before up; images count from the first one served at a level; the processor is the
-// one where the initial level is fastest.
+// Source: Lou et al., Dynamic-OFA, CVPRW 2021; github.com/UoS-EEC/DynamicOFA,
+// runtime_demo/runtime_adjustment: run.sh, test2.py (picknet) and imagenet_eval_helper.py
+// (validate).
 type Ladder struct {
-	m                       *Model
-	window, warmup, upAfter int
-	minImages, dataset      int
-	cutoff                  time.Duration
-	level, processor        int
-	limit                   time.Duration // of the last observation
-	required                float64       // accuracy of the last observation, whole per cent
-	images                  int           // served at this level
-	seen                    int           // latencies below the cutoff at this level
-	recent                  []time.Duration
-	sum                     time.Duration // over recent
-	out                     bool
+	m                *Model
+	processor        int
+	cutoff           time.Duration
+	warmup           int
+	upAfter, upCount int
+	limitStep        time.Duration
+	dataset          int
+	minImages        int
+	restartAt        time.Duration // 0: never, or done
+	level            int
+	images           int             // served at this level
+	logged           int             // latencies that count for up
+	recent           []time.Duration // ring of the latencies taken, len is the window
+	taken            int             // latencies ever put into recent
+	sum              time.Duration   // over recent
+	out              bool
 }
 
 var _ Policy = (*Ladder)(nil)
@@ -58,23 +58,58 @@ const (
 	ReasonOffLadder  Reason = "off-the-ladder" // the next level does not exist: out of service
 )
 
-func newLadder(argument string, p *parameters, m *Model) (Policy, error) {
-	n := len(m.Levels)
+// neverUp is the limit with which the authors' code does not go up.
+const neverUp = time.Second
+
+var ladderEntry = entry{
+	info: Info{
+		Name:    "ladder",
+		Usage:   "ladder",
+		Summary: "the manager of Dynamic-OFA's published code: one level down when the last 20 latencies exceed the limit on average",
+		Fidelity: "Dynamic-OFA's published code (CVPRW 2021; run.sh, picknet, validate), flaws included: latencies of 90 ms and more are " +
+			"ignored, the end of the data set leads up, it leaves service when the next level does not exist. " +
+			"A switch empties the window and the counters, as the new process does; what a switch costs is the scenario's business. " +
+			"The code's list of visited levels, meant to stop oscillation, only prints, because the line that would act is commented out; " +
+			"it is left out. Limit and required accuracy are constants there; here they are read at every decision, and no limit means " +
+			"that it never goes down.",
+		Params: []Param{
+			{"cutoff", "90ms", "latencies of this and more are ignored"},
+			{"dataset", "50000", "images after which the data set ends; the size of the authors' is not known, this is ImageNet's validation set"},
+			{"initial_level", "", "level to start with; by default the last but one, the authors' 4 of 0 to 5"},
+			{"limit_step", "1ms", "the limit is cut to a multiple of this; set it lower where latencies are a few milliseconds"},
+			{"min_images", "0", "it never moves before this many images at a level; 0 as in the code"},
+			processorParam,
+			{"restart_at", "0s", "time at which the level's process is started anew, with an empty window; 0s: never"},
+			{"up_after", "50", "latencies that count for going up are logged after this image"},
+			{"up_count", "20", "it goes up after more than this many logged latencies"},
+			{"warmup", "20", "latencies are taken after this image"},
+			{"window", "20", "latencies whose mean is compared with the limit, 1 to 10000"},
+		},
+	},
+	build: newLadder,
+}
+
+// longest bounds durations given as parameters, so that sums over windows stay far from overflow.
+const longest = 24 * time.Hour
+
+func newLadder(_ string, s *settings, m *Model) (Policy, error) {
 	l := &Ladder{
 		m:         m,
-		level:     p.integer("initial_level", max(0, n-2), 0, n-1),
-		window:    p.integer("window", 20, 1, 10000),
-		cutoff:    p.duration("cutoff", 90*time.Millisecond),
-		warmup:    p.integer("warmup", 20, 0, 1<<30),
-		upAfter:   p.integer("up_after", 50, 0, 1<<30),
-		minImages: p.integer("min_images", 0, 0, 1<<30),
-		dataset:   p.integer("dataset", 50000, 1, 1<<30),
+		level:     max(0, len(m.Levels)-2),
+		processor: s.processor(m),
+		recent:    make([]time.Duration, s.count("window", 1, 10000)),
+		cutoff:    s.duration("cutoff", 1, longest),
+		warmup:    s.count("warmup", 0, 1<<30),
+		upAfter:   s.count("up_after", 0, 1<<30),
+		upCount:   s.count("up_count", 0, 1<<30),
+		limitStep: s.duration("limit_step", 1, longest),
+		dataset:   s.count("dataset", 1, 1<<30),
+		minImages: s.count("min_images", 0, 1<<30),
+		restartAt: s.duration("restart_at", 0, longest),
 	}
-	if argument != "" {
-		return nil, errors.New("it takes no argument")
+	if s.text("initial_level") != "" {
+		l.level = s.count("initial_level", 0, len(m.Levels)-1)
 	}
-	l.processor = m.Levels[l.level].fastest()
-	l.recent = make([]time.Duration, 0, l.window)
 	return l, nil
 }
 
@@ -83,14 +118,17 @@ func (l *Ladder) Spec() string { return "ladder" }
 
 // Decide implements Policy.
 func (l *Ladder) Decide(o *Observation) Decision {
-	l.limit, l.required = o.Limit, wholePercent(float64(o.MinAccuracy))
 	if l.out {
 		return Decision{Action: Exit, Reason: ReasonOffLadder}
 	}
-	step, reason := l.step()
+	if l.restartAt > 0 && o.Now >= l.restartAt {
+		l.restartAt = 0
+		l.start()
+	}
+	step, reason := l.step(o)
 	if step != 0 {
 		l.level += step
-		l.images, l.seen, l.sum, l.recent = 0, 0, 0, l.recent[:0]
+		l.start()
 		if l.level < 0 || l.level >= len(l.m.Levels) {
 			l.out = true
 			return Decision{Action: Exit, Reason: ReasonOffLadder}
@@ -99,21 +137,32 @@ func (l *Ladder) Decide(o *Observation) Decision {
 	return Decision{Action: Serve, Level: l.level, Processor: l.processor, Reason: reason}
 }
 
+// start begins at a level as the authors' new process does.
+func (l *Ladder) start() { l.images, l.logged, l.taken, l.sum = 0, 0, 0, 0 }
+
 // step returns how far to move: -1, 0 or 1.
-func (l *Ladder) step() (int, Reason) {
-	if l.images < l.minImages {
+func (l *Ladder) step(o *Observation) (int, Reason) {
+	limit := o.Limit - o.Limit%l.limitStep
+	required := wholePercent(float64(o.MinAccuracy))
+	switch {
+	case l.images < l.minImages:
 		return 0, ReasonStay
-	}
-	if l.limit > 0 && l.images >= l.warmup && l.images > 0 && l.sum > time.Duration(l.window)*l.limit {
+	case o.Limit > 0 && l.tooSlow(limit):
 		return -1, ReasonTooSlow
-	}
-	if l.images >= l.upAfter && l.seen > l.window && wholePercent(float64(l.m.Levels[l.level].Accuracy)) < l.required {
+	case l.logged > l.upCount && limit != neverUp && l.m.Levels[l.level].Accuracy.Percent()+1e-9 < required:
 		return 1, ReasonInaccurate
-	}
-	if l.images >= l.dataset {
+	case l.images >= l.dataset:
 		return 1, ReasonDataEnds
 	}
 	return 0, ReasonStay
+}
+
+// tooSlow reports whether the window's sum exceeds a full window at the limit.
+func (l *Ladder) tooSlow(limit time.Duration) bool {
+	if limit >= l.cutoff {
+		return false // every latency taken is below the cutoff
+	}
+	return l.sum > time.Duration(len(l.recent))*limit
 }
 
 // Observe implements Policy.
@@ -121,18 +170,21 @@ func (l *Ladder) Observe(c Completion) {
 	if l.out || c.Level != l.level {
 		return
 	}
+	i := l.images
 	l.images++
+	if i > l.upAfter {
+		l.logged++
+	}
 	latency := c.Latency()
-	if latency >= l.cutoff {
+	if i <= l.warmup || latency >= l.cutoff || latency < 0 {
 		return
 	}
-	l.seen++
-	if len(l.recent) == l.window {
-		l.sum -= l.recent[0]
-		copy(l.recent, l.recent[1:])
-		l.recent = l.recent[:l.window-1]
+	slot := &l.recent[l.taken%len(l.recent)]
+	if l.taken >= len(l.recent) {
+		l.sum -= *slot
 	}
-	l.recent = append(l.recent, latency)
+	*slot = latency
+	l.taken++
 	l.sum += latency
 }
 

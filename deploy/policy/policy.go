@@ -9,6 +9,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -19,10 +20,11 @@ import (
 // before it asks for that decision, in order of End, then request. A failed inference completes
 // nothing. After Exit it asks no more.
 type Policy interface {
-	// Spec returns the text that makes New build the policy again, such as "static:3".
+	// Spec returns the text that, with the same parameters, makes New build the policy again, such
+	// as "static:3".
 	Spec() string
 	// Decide returns what to do with the head of the queue. The observation is only valid during
-	// the call.
+	// the call, and stays as it is.
 	Decide(o *Observation) Decision
 	// Observe tells the policy how an inference went.
 	Observe(c Completion)
@@ -41,21 +43,61 @@ type LevelModel struct {
 	Latency []time.Duration
 }
 
-// NewModel extracts what a policy may know from a family. It returns an error if the family is
-// invalid.
-func NewModel(f *family.Family) (*Model, error) {
+// NewModel extracts what a policy may know from a family: the given processors in the given order,
+// or all of the family's. It returns an error if the family is invalid, or if it has no latencies
+// for a processor.
+func NewModel(f *family.Family, processors ...string) (*Model, error) {
 	if err := f.Validate(); err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}
-	m := &Model{Processors: f.Processors()}
-	for _, l := range f.Levels {
+	if len(processors) == 0 {
+		processors = f.Processors()
+	}
+	m := &Model{Processors: slices.Clone(processors)}
+	for i, l := range f.Levels {
 		lm := LevelModel{Accuracy: l.Accuracy}
-		for _, lat := range l.Latencies {
+		for _, p := range processors {
+			lat, ok := f.Latency(i, p)
+			if !ok {
+				return nil, fmt.Errorf("policy: family %q has no latencies on processor %q, it has %v", f.Name, p, f.Processors())
+			}
 			lm.Latency = append(lm.Latency, lat.Latency.Duration())
 		}
 		m.Levels = append(m.Levels, lm)
 	}
-	return m, nil
+	return m, m.Validate()
+}
+
+// Validate returns an error unless the model has processors without repetition and 1 to
+// family.MaxLevels levels, each with an accuracy in [0, 1], none less accurate than the one before,
+// and a positive latency on each processor.
+func (m *Model) Validate() error {
+	if len(m.Processors) == 0 || len(m.Levels) == 0 || len(m.Levels) > family.MaxLevels {
+		return fmt.Errorf("policy: model has %d processors and %d levels, want at least one and 1 to %d",
+			len(m.Processors), len(m.Levels), family.MaxLevels)
+	}
+	for i, p := range m.Processors {
+		if p == "" || slices.Contains(m.Processors[:i], p) {
+			return fmt.Errorf("policy: model: processor %d is %q: empty or repeated", i, p)
+		}
+	}
+	for i, l := range m.Levels {
+		if err := l.Accuracy.Validate(); err != nil {
+			return fmt.Errorf("policy: model: level %d: %w", i, err)
+		}
+		if i > 0 && l.Accuracy < m.Levels[i-1].Accuracy {
+			return fmt.Errorf("policy: model: level %d is less accurate than level %d", i, i-1)
+		}
+		if len(l.Latency) != len(m.Processors) {
+			return fmt.Errorf("policy: model: level %d has %d latencies for %d processors", i, len(l.Latency), len(m.Processors))
+		}
+		for _, d := range l.Latency {
+			if d <= 0 {
+				return fmt.Errorf("policy: model: level %d: latency %v is not positive", i, d)
+			}
+		}
+	}
+	return nil
 }
 
 // MaxQueue is the number of waiting requests that an Observation shows.
@@ -76,7 +118,7 @@ type Observation struct {
 	// Queue shows the first MaxQueue waiting requests in service order (earliest deadline, then
 	// arrival, then ID); Queue[0] is the one to decide about and always exists.
 	Queue   []Request
-	Waiting int // all waiting requests, at least len(Queue)
+	Waiting int // all waiting requests, the head included: at least len(Queue)
 	// Limit is the latency that each inference is required to keep, 0: none.
 	Limit time.Duration
 	// MinAccuracy is the accuracy required of the level that serves, 0: none.
@@ -93,7 +135,7 @@ const (
 	Exit  Action = "exit"  // the manager ends: this and every later request goes unanswered
 )
 
-// Reason says why a decision was taken, in one word that is stable across versions.
+// Reason says why a decision was taken, in one word of [a-z0-9-] that is stable across versions.
 type Reason string
 
 // Decision is a policy's answer.

@@ -1,179 +1,227 @@
 package policy
 
 import (
-	"errors"
+	"math"
+	"math/bits"
 	"time"
 )
 
-// Slack serves each request at the most accurate level that is predicted to finish in time and
-// leaves time for the requests that wait behind it.
+// Slack is our own manager in its simplest form: the most accurate level whose latency, as it
+// is at present, fits what is left until the deadline.
 //
-// A level's latency is predicted as table x slow-down x correction x margin. The slow-down is one
-// number per processor: the median of the last three ratios of observed to predicted latency, taken
-// over at once when it rises and by an eighth of the difference when it falls, so that two slow
-// inferences in a row are believed and a single outlier is not. The correction is one number per
-// level and processor that moves by an eighth towards what the slow-down leaves unexplained: a
-// table that is wrong about one level does not make the policy swing between two.
+// A level's latency is its prediction times the slow-down that completions show (see the comment on
+// slowdown) times 1 + margin. A level fits if
 //
-// A level fits if its inference ends within the limit and the head's deadline, and if every visible
-// request behind the head that could be answered in time by the fastest level after the fastest
-// level's head still can be. When nothing fits it serves the fastest level. It never drops a
-// request and never ends. MinAccuracy needs no rule of its own: the most accurate level that fits
-// keeps it if any does.
+//  1. the head of the queue would be answered by its deadline and within the limit,
+//  2. every waiting request that is shown and can still be answered in time could be answered at the same
+//     level, one after the other, and
+//  3. so could the requests that are to be expected while the head is served, at the fastest level, by a
+//     deadline as far from their arrival as the head's. As many arrive as have arrived per time of service
+//     lately, rounded up; a closed loop or a camera slower than the service brings none.
 //
-// Parameters: margin (1.05), at least 1.
+// The most accurate level that fits serves; if none does, the fastest, even if it will be late. Nothing
+// is dropped and the manager never exits.
 //
-// It is our own; the idea of a common slow-down factor is that of Wan et al., "ALERT: Accurate
-// Learning for Energy and Timeliness", USENIX ATC 2020, whose Kalman filter and Gaussian tail it
-// does not use.
+// Rule 1 alone is SuperServe's SlackFit without batches (A. Khare et al., NSDI 2025), of which it is known
+// that at batch 1 it does worse than the fastest level alone once queues build; rules 2 and 3 and the
+// estimate of the slow-down are ours.
 type Slack struct {
-	m      *Model
-	margin float64
-	fast   []int // per processor, the fastest level
-	state  []slowdown
-	fix    [][]float64 // correction per processor and level
-}
-
-// slowdown is the filter of one processor.
-type slowdown struct {
-	value float64
-	last  [3]float64 // ratios, newest first
+	processor int
+	latency   []time.Duration // predicted, per level
+	now       []time.Duration // at present, per level: predicted x slow-down x margin
+	fastest   int
+	margin    factor
+	slow      slowdown
+	crowd     crowd
 }
 
 var _ Policy = (*Slack)(nil)
 
-// Slack's reasons.
+// Reasons of Slack.
 const (
-	ReasonFits     Reason = "fits"     // the most accurate level overall fits
-	ReasonDeadline Reason = "deadline" // a more accurate level would end too late for the head
-	ReasonQueue    Reason = "queue"    // a more accurate level would make a request behind the head late
-	ReasonHopeless Reason = "hopeless" // no level is in time
+	ReasonTop   Reason = "top"   // the most accurate level fits
+	ReasonSlack Reason = "slack" // a more accurate level would be too late for the head, or above the limit
+	ReasonQueue Reason = "queue" // a more accurate level would make others late
+	ReasonLate  Reason = "late"  // no level fits: the fastest serves
 )
 
-// filterShare is the share of a difference that the filters take over per inference.
-const filterShare = 0.125
-
-func newSlack(argument string, p *parameters, m *Model) (Policy, error) {
-	s := &Slack{m: m, margin: p.number("margin", 1.05, 1, 10)}
-	if argument != "" {
-		return nil, errors.New("it takes no argument")
-	}
-	for processor := range m.Processors {
-		fast, ones := 0, make([]float64, len(m.Levels))
+var slackEntry = entry{
+	info: Info{
+		Name:    "slack",
+		Usage:   "slack",
+		Summary: "the most accurate level whose present latency fits the slack of all waiting requests; never drops, never exits",
+		Fidelity: "A rule of our own. Its core, the largest network that fits the head's slack, is SlackFit's (SuperServe, NSDI 2025) " +
+			"without batches; looking at the queue and the arrivals, and the estimate of the slow-down, are additions.",
+		Params: []Param{
+			{"deadband", "5%", "by how much the slow-down must have fallen before it is believed, 0% to 100%"},
+			{"margin", "2%", "added to every predicted latency, 0% to 100%"},
+			{"patience", "8", "inferences for which it must have fallen, 1 to 1000"},
+			processorParam,
+		},
+	},
+	build: func(_ string, s *settings, m *Model) (Policy, error) {
+		p := &Slack{
+			processor: s.processor(m),
+			margin:    fromShare(s.ratio("margin", 0, 1)),
+			slow:      newSlowdown(s.count("patience", 1, 1000), s.ratio("deadband", 0, 1)),
+			latency:   make([]time.Duration, len(m.Levels)),
+			now:       make([]time.Duration, len(m.Levels)),
+		}
 		for i, l := range m.Levels {
-			ones[i] = 1
-			if l.Latency[processor] < m.Levels[fast].Latency[processor] {
-				fast = i
+			p.latency[i] = l.Latency[p.processor]
+			if p.latency[i] <= p.latency[p.fastest] { // the more accurate of equally fast ones
+				p.fastest = i
 			}
 		}
-		s.fast = append(s.fast, fast)
-		s.fix = append(s.fix, ones)
-		s.state = append(s.state, slowdown{1, [3]float64{1, 1, 1}})
-	}
-	return s, nil
+		p.scale()
+		return p, nil
+	},
 }
 
-// Spec implements Policy.
-func (s *Slack) Spec() string { return "slack" }
+// Spec returns "slack".
+func (p *Slack) Spec() string { return "slack" }
 
-// Decide implements Policy.
-func (s *Slack) Decide(o *Observation) Decision {
-	best := Decision{Action: Serve, Level: -1, Reason: ReasonHopeless}
-	var bestLatency time.Duration
-	queueRefused, deadlineRefused := false, false
-	for processor := range s.m.Processors {
-		for level := len(s.m.Levels) - 1; level >= 0; level-- {
-			if level < best.Level {
-				break
+// Observe updates the slow-down.
+func (p *Slack) Observe(c Completion) {
+	p.crowd.served(c.Start, c.End)
+	if c.Processor != p.processor || c.Level < 0 || c.Level >= len(p.latency) {
+		return
+	}
+	p.slow.observe(ratioOf(c.Latency(), p.latency[c.Level]))
+	p.scale()
+}
+
+// scale brings the latencies up to date.
+func (p *Slack) scale() {
+	f := p.slow.value.times(p.margin)
+	for i, d := range p.latency {
+		p.now[i] = f.of(d)
+	}
+}
+
+// Decide picks the level for the head of the queue.
+func (p *Slack) Decide(o *Observation) Decision {
+	p.crowd.look(o)
+	d := Decision{Action: Serve, Level: p.fastest, Processor: p.processor, Reason: ReasonLate}
+	head := slackOf(o.Queue[0], o)
+	reason := ReasonTop
+	for level := len(p.latency) - 1; level >= 0; level-- {
+		switch {
+		case p.now[level] > head:
+			if reason == ReasonTop {
+				reason = ReasonSlack
 			}
-			latency := s.predict(level, processor)
-			if !s.inTime(o, latency) {
-				deadlineRefused = true
-				continue
-			}
-			if !s.leavesTime(o, latency, processor) {
-				queueRefused = true
-				continue
-			}
-			if level > best.Level || latency < bestLatency {
-				best.Level, best.Processor, bestLatency = level, processor, latency
-			}
-			break
+		case !p.fitsQueue(o, level) || !p.fitsExpected(o, level):
+			reason = ReasonQueue
+		default:
+			d.Level, d.Reason = level, reason
+			return d
 		}
 	}
-	switch {
-	case best.Level < 0:
-		best.Level, best.Processor = s.fastestOfAll()
-	case best.Level == len(s.m.Levels)-1:
-		best.Reason = ReasonFits
-	case queueRefused && !deadlineRefused:
-		best.Reason = ReasonQueue
-	default:
-		best.Reason = ReasonDeadline
+	if reason == ReasonQueue { // the head could be in time, the others not: no level helps them but the fastest
+		d.Reason = ReasonQueue
 	}
-	return best
+	return d
 }
 
-// predict returns the latency to plan with.
-func (s *Slack) predict(level, processor int) time.Duration {
-	factor := s.state[processor].value * s.fix[processor][level] * s.margin
-	return time.Duration(float64(s.m.Levels[level].Latency[processor]) * factor)
-}
-
-// inTime reports whether an inference that starts now and takes so long keeps limit and deadline.
-func (s *Slack) inTime(o *Observation, latency time.Duration) bool {
-	if o.Limit > 0 && latency > o.Limit {
-		return false
+// slackOf returns the time that an inference for r may take if it begins now.
+func slackOf(r Request, o *Observation) time.Duration {
+	slack := time.Duration(math.MaxInt64)
+	if r.Deadline != 0 {
+		slack = r.Deadline - o.Now
 	}
-	head := o.Queue[0]
-	return head.Deadline == 0 || o.Now+latency <= head.Deadline
+	if o.Limit > 0 {
+		slack = min(slack, o.Limit)
+	}
+	return slack
 }
 
-// leavesTime reports whether serving the head for so long spares every waiting request that the
-// fastest level could save.
-func (s *Slack) leavesTime(o *Observation, latency time.Duration, processor int) bool {
-	fast := s.predict(s.fast[processor], processor)
-	end, bestEnd := o.Now+latency, o.Now+fast
+// fitsQueue reports whether the requests behind the head can all be served in time at the level,
+// those excepted that would be late at the fastest level too.
+func (p *Slack) fitsQueue(o *Observation, level int) bool {
+	at, least := p.now[level], p.now[p.fastest]
+	finish, soonest := at, least
 	for _, r := range o.Queue[1:] {
-		end, bestEnd = end+fast, bestEnd+fast
-		if r.Deadline != 0 && end > r.Deadline && bestEnd <= r.Deadline {
+		finish, soonest = sum(finish, at), sum(soonest, least)
+		if r.Deadline != 0 && finish > r.Deadline-o.Now && soonest <= r.Deadline-o.Now {
 			return false
 		}
 	}
 	return true
 }
 
-func (s *Slack) fastestOfAll() (level, processor int) {
-	for p := range s.m.Processors {
-		if s.predict(s.fast[p], p) < s.predict(s.fast[processor], processor) {
-			processor = p
+// fitsExpected reports whether the requests to be expected while the level serves the head can be
+// served in time after those that wait.
+func (p *Slack) fitsExpected(o *Observation, level int) bool {
+	head := o.Queue[0]
+	if head.Deadline == 0 {
+		return true
+	}
+	at, least := p.now[level], p.now[p.fastest]
+	n := p.crowd.expected(at)
+	finish, soonest := at, least
+	for range len(o.Queue) - 1 {
+		finish, soonest = sum(finish, at), sum(soonest, least)
+	}
+	due := head.Deadline - head.Arrival
+	for range min(n, MaxQueue) {
+		finish, soonest = sum(finish, least), sum(soonest, least)
+	}
+	return finish <= due || soonest > due
+}
+
+// sum adds without overflow; neither is negative.
+func sum(a, b time.Duration) time.Duration {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
+
+// crowd estimates how many requests arrive while the processor serves, per time of service. Arrivals
+// at an idle processor do not count: they make nobody wait.
+type crowd struct {
+	arrivals uint64        // during recent service, in 1/256, decaying
+	service  time.Duration // of the same time, decaying
+	waiting  int           // at the last decision, the head included
+	start    time.Duration // of the last service
+	end      time.Duration
+	pending  bool // a service has ended since the last decision
+}
+
+const crowdDecay = 32 // services that count
+
+func (c *crowd) served(start, end time.Duration) {
+	if end > start {
+		c.start, c.end, c.pending = start, end, true
+	}
+}
+
+// look counts who came during the last service.
+func (c *crowd) look(o *Observation) {
+	if c.pending {
+		came := o.Waiting - (c.waiting - 1)
+		for i := range o.Queue {
+			if o.Queue[i].Arrival >= c.end {
+				came--
+			}
 		}
+		c.arrivals += uint64(max(came, 0))<<8 - c.arrivals/crowdDecay
+		c.service += (c.end - c.start) - c.service/crowdDecay
+		c.pending = false
 	}
-	return s.fast[processor], processor
+	c.waiting = o.Waiting
 }
 
-// Observe implements Policy.
-func (s *Slack) Observe(c Completion) {
-	if c.Level < 0 || c.Level >= len(s.m.Levels) || c.Processor < 0 || c.Processor >= len(s.m.Processors) {
-		return
+// expected returns how many requests are to be expected during d, rounded up.
+func (c *crowd) expected(d time.Duration) int {
+	if c.service <= 0 || c.arrivals == 0 {
+		return 0
 	}
-	predicted := float64(s.m.Levels[c.Level].Latency[c.Processor])
-	if predicted <= 0 || c.Latency() <= 0 {
-		return
+	hi, lo := bits.Mul64(c.arrivals, uint64(d))
+	if hi >= uint64(c.service) {
+		return MaxQueue
 	}
-	ratio := float64(c.Latency()) / predicted
-	f, fix := &s.state[c.Processor], &s.fix[c.Processor][c.Level]
-	f.last = [3]float64{ratio / *fix, f.last[0], f.last[1]}
-	switch m := median(f.last); {
-	case m > f.value:
-		f.value = m
-	default:
-		f.value += float64((m - f.value) * filterShare)
-	}
-	*fix += float64((ratio/f.value - *fix) * filterShare)
-	*fix = min(max(*fix, 0.5), 2)
-}
-
-func median(v [3]float64) float64 {
-	return max(min(v[0], v[1]), min(max(v[0], v[1]), v[2]))
+	n, _ := bits.Div64(hi, lo, uint64(c.service))
+	return int(min((n+255)>>8, MaxQueue))
 }

@@ -5,8 +5,7 @@ import (
 	"strconv"
 )
 
-// Static serves every request at one level: spec "static:L", on the processor where that level is
-// predicted to be fastest. It has no parameters. It is the baseline of every comparison.
+// Static serves every request at one level: what a deployment without a runtime manager does.
 type Static struct {
 	level, processor int
 }
@@ -16,32 +15,30 @@ var _ Policy = (*Static)(nil)
 // ReasonStatic is Static's only reason.
 const ReasonStatic Reason = "static"
 
-func newStatic(argument string, _ *parameters, m *Model) (Policy, error) {
-	level, err := strconv.Atoi(argument)
-	if err != nil || level < 0 || level >= len(m.Levels) {
-		return nil, fmt.Errorf("want static:L with a level L in [0, %d]", len(m.Levels)-1)
-	}
-	return &Static{level, m.Levels[level].fastest()}, nil
-}
-
-// fastest returns the processor of the smallest predicted latency, the first of equals.
-func (l LevelModel) fastest() int {
-	best := 0
-	for p, latency := range l.Latency {
-		if latency < l.Latency[best] {
-			best = p
+var staticEntry = entry{
+	info: Info{
+		Name:     "static",
+		Usage:    "static:LEVEL",
+		Summary:  "serves every request at one level",
+		Fidelity: "A baseline of our own: it drops nothing, however late.",
+		Params:   []Param{processorParam},
+	},
+	build: func(arg string, s *settings, m *Model) (Policy, error) {
+		level, err := strconv.Atoi(arg)
+		if err != nil || level < 0 || level >= len(m.Levels) || strconv.Itoa(level) != arg {
+			return nil, fmt.Errorf("level %.80q is not an integer in [0, %d]", arg, len(m.Levels)-1)
 		}
-	}
-	return best
+		return &Static{level: level, processor: s.processor(m)}, nil
+	},
 }
 
-// Spec implements Policy.
+// Spec returns "static:LEVEL".
 func (s *Static) Spec() string { return "static:" + strconv.Itoa(s.level) }
 
-// Decide implements Policy.
+// Decide serves at the level.
 func (s *Static) Decide(*Observation) Decision {
 	return Decision{Action: Serve, Level: s.level, Processor: s.processor, Reason: ReasonStatic}
 }
 
-// Observe implements Policy; it learns nothing.
+// Observe learns nothing.
 func (s *Static) Observe(Completion) {}

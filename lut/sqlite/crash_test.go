@@ -73,7 +73,7 @@ func child(path string, first, count int) *exec.Cmd {
 }
 
 // A process that is killed at any moment loses nothing that it acknowledged and leaves no half
-// table. The moments are drawn from a seed, between zero and a few tables after the start.
+// table. The moments are drawn from a seed: some tables after the start, and some time after that.
 func TestKilledWriter(t *testing.T) {
 	rounds := 20
 	if testing.Short() {
@@ -102,13 +102,15 @@ func TestKilledWriter(t *testing.T) {
 				lines <- scan.Text()
 			}
 		}()
-		if target == path { // wait until it writes, then a little
-			if line := <-lines; line != "open" {
-				t.Fatalf("round %d: the child says %q", round, line)
-			}
+		after, delay := rng.IntN(5), time.Duration(rng.IntN(60_000))*time.Microsecond
+		if target != path {
+			after = -1 // not even opened
 		}
-		kill := time.After(time.Duration(rng.IntN(120_000)) * time.Microsecond)
 		here := map[int64]int{}
+		var kill <-chan time.Time
+		if after < 0 {
+			kill = time.After(delay)
+		}
 	wait:
 		for {
 			select {
@@ -122,6 +124,9 @@ func TestKilledWriter(t *testing.T) {
 					here[id] = seed
 				} else if line != "open" {
 					t.Fatalf("round %d: the child says %q", round, line)
+				}
+				if len(here) == after && kill == nil {
+					kill = time.After(delay)
 				}
 			case <-kill:
 				if err := cmd.Process.Kill(); err != nil {

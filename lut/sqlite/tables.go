@@ -4,12 +4,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -38,30 +36,45 @@ func (s *Study) PutTable(ctx context.Context, t *lut.Table) (int64, error) {
 	var id int64
 	err = s.Update(ctx, func(tx *sql.Tx) error {
 		p := t.Point
-		err := tx.QueryRowContext(ctx, "INSERT INTO latency_tables ("+tableColumns+") VALUES ("+marks(21)+") RETURNING id",
+		var err error
+		id, err = InsertRow(ctx, tx, "latency_tables ("+tableColumns+")",
 			t.Space, p.Device, p.Processor, float64(p.CPUClock), float64(p.GPUClock), float64(p.MemoryClock), p.PowerMode, p.Threads,
 			p.Runtime, p.RuntimeVersion, p.Provider, p.Precision, p.Batch, p.CoRunner, int64(p.Period), string(t.Origin), t.Source, created,
-			float64(t.Calibration.Offset), t.Calibration.Scale, len(t.Entries)).Scan(&id)
+			float64(t.Calibration.Offset), t.Calibration.Scale, len(t.Entries))
 		if err != nil {
 			return err
 		}
-		return errors.Join(
-			insertRows(ctx, tx, "latency_facts (table_id, position, name, value)", len(t.Provenance), func(i int) []any {
-				return []any{id, i, t.Provenance[i].Name, t.Provenance[i].Value}
-			}),
-			insertRows(ctx, tx, "latency_warnings (table_id, position, warning)", len(t.Warnings), func(i int) []any {
-				return []any{id, i, t.Warnings[i]}
-			}),
-			insertRows(ctx, tx, "latency_entries (table_id, resolution, block, "+latencyColumns+")", len(t.Entries), func(i int) []any {
-				e := &t.Entries[i]
-				return append([]any{id, e.Key.Resolution, e.Key.Block.String()}, latencyValues(&e.Latency)...)
-			}),
-			insertRows(ctx, tx, "latency_networks (table_id, position, arch, "+latencyColumns+")", len(t.Networks), func(i int) []any {
-				return append([]any{id, i, t.Networks[i].Arch}, latencyValues(&t.Networks[i].Latency)...)
-			}),
-		)
+		return insertTable(ctx, tx, id, t)
 	})
 	return id, err
+}
+
+// insertTable stores what hangs on a row of latency_tables.
+func insertTable(ctx context.Context, tx *sql.Tx, id int64, t *lut.Table) error {
+	for _, part := range []struct {
+		into   string
+		n      int
+		values func(i int) []any
+	}{
+		{"latency_facts (table_id, position, name, value)", len(t.Provenance), func(i int) []any {
+			return []any{id, i, t.Provenance[i].Name, t.Provenance[i].Value}
+		}},
+		{"latency_warnings (table_id, position, warning)", len(t.Warnings), func(i int) []any {
+			return []any{id, i, t.Warnings[i]}
+		}},
+		{"latency_entries (table_id, resolution, block, " + latencyColumns + ")", len(t.Entries), func(i int) []any {
+			e := &t.Entries[i]
+			return append([]any{id, e.Key.Resolution, e.Key.Block.String()}, latencyValues(&e.Latency)...)
+		}},
+		{"latency_networks (table_id, position, arch, " + latencyColumns + ")", len(t.Networks), func(i int) []any {
+			return append([]any{id, i, t.Networks[i].Arch}, latencyValues(&t.Networks[i].Latency)...)
+		}},
+	} {
+		if err := Insert(ctx, tx, part.into, part.n, part.values); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Table implements lut.Store.
@@ -74,7 +87,10 @@ func (s *Study) Table(ctx context.Context, q lut.Query) (*lut.Table, error) {
 		}
 		if len(found) == 0 {
 			all, err := selectTables(ctx, tx, lut.Query{})
-			return errors.Join(noTable(q, all), err)
+			if err != nil {
+				return err
+			}
+			return noTable(q, all)
 		}
 		last := found[len(found)-1]
 		t = &last.table
@@ -82,10 +98,10 @@ func (s *Study) Table(ctx context.Context, q lut.Query) (*lut.Table, error) {
 			return fmt.Errorf("table %d: %w", t.ID, err)
 		}
 		if len(t.Entries) != last.entries {
-			return &damaged{fmt.Errorf("table %d has %d entries of %d", t.ID, len(t.Entries), last.entries)}
+			return Damagedf("table %d has %d entries of %d", t.ID, len(t.Entries), last.entries)
 		}
 		if err := t.Validate(); err != nil {
-			return &damaged{fmt.Errorf("table %d: %w", t.ID, err)}
+			return Damagedf("table %d: %w", t.ID, err)
 		}
 		return nil
 	})
@@ -117,27 +133,21 @@ type tableRow struct {
 }
 
 func selectTables(ctx context.Context, tx *sql.Tx, q lut.Query) ([]tableRow, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT id, "+tableColumns+` FROM latency_tables
-		WHERE (?1 = 0 OR id = ?1) AND (?2 = '' OR device = ?2) AND (?3 = '' OR processor = ?3) AND (?4 = '' OR space = ?4)
-		ORDER BY id`, q.ID, q.Device, q.Processor, q.Space)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	var found []tableRow
-	for rows.Next() {
+	err := Select(ctx, tx, func(rows *sql.Rows) error {
 		var r tableRow
 		t, p := &r.table, &r.table.Point
 		var created sql.NullInt64
-		if err := rows.Scan(&t.ID, &t.Space, &p.Device, &p.Processor, &p.CPUClock, &p.GPUClock, &p.MemoryClock, &p.PowerMode, &p.Threads,
+		err := rows.Scan(&t.ID, &t.Space, &p.Device, &p.Processor, &p.CPUClock, &p.GPUClock, &p.MemoryClock, &p.PowerMode, &p.Threads,
 			&p.Runtime, &p.RuntimeVersion, &p.Provider, &p.Precision, &p.Batch, &p.CoRunner, &p.Period, &t.Origin, &t.Source, &created,
-			&t.Calibration.Offset, &t.Calibration.Scale, &r.entries); err != nil {
-			return nil, err
-		}
+			&t.Calibration.Offset, &t.Calibration.Scale, &r.entries)
 		t.Created = Time(created)
 		found = append(found, r)
-	}
-	return found, rows.Err()
+		return err
+	}, "SELECT id, "+tableColumns+` FROM latency_tables
+		WHERE (?1 = 0 OR id = ?1) AND (?2 = '' OR device = ?2) AND (?3 = '' OR processor = ?3) AND (?4 = '' OR space = ?4)
+		ORDER BY id`, q.ID, q.Device, q.Processor, q.Space)
+	return found, err
 }
 
 // noTable says what a query asked for and what there is.
@@ -169,74 +179,48 @@ func noTable(q lut.Query, all []tableRow) error {
 
 // readTable fills in what hangs on a row of latency_tables.
 func readTable(ctx context.Context, tx *sql.Tx, t *lut.Table) error {
-	return errors.Join(
-		readRows(ctx, tx, "SELECT name, value FROM latency_facts WHERE table_id = ? ORDER BY position", t.ID, func(rows *sql.Rows) error {
+	for _, part := range []struct {
+		query string
+		scan  func(*sql.Rows) error
+	}{
+		{"SELECT name, value FROM latency_facts WHERE table_id = ? ORDER BY position", func(rows *sql.Rows) error {
 			var f lut.Fact
 			err := rows.Scan(&f.Name, &f.Value)
 			t.Provenance = append(t.Provenance, f)
 			return err
-		}),
-		readRows(ctx, tx, "SELECT warning FROM latency_warnings WHERE table_id = ? ORDER BY position", t.ID, func(rows *sql.Rows) error {
+		}},
+		{"SELECT warning FROM latency_warnings WHERE table_id = ? ORDER BY position", func(rows *sql.Rows) error {
 			var w string
 			err := rows.Scan(&w)
 			t.Warnings = append(t.Warnings, w)
 			return err
-		}),
-		readRows(ctx, tx, "SELECT resolution, block, "+latencyColumns+" FROM latency_entries WHERE table_id = ? ORDER BY resolution, block", t.ID, func(rows *sql.Rows) error {
+		}},
+		{"SELECT resolution, block, " + latencyColumns + " FROM latency_entries WHERE table_id = ? ORDER BY resolution, block", func(rows *sql.Rows) error {
 			var e lut.Entry
 			var block string
-			err := scanLatency(rows, &e.Latency, &e.Key.Resolution, &block)
-			if err == nil {
-				if e.Key.Block, err = supernet.ParseBlock(block); err != nil {
-					err = &damaged{err}
-				}
+			if err := scanLatency(rows, &e.Latency, &e.Key.Resolution, &block); err != nil {
+				return err
+			}
+			var err error
+			if e.Key.Block, err = supernet.ParseBlock(block); err != nil {
+				return &damaged{err}
 			}
 			t.Entries = append(t.Entries, e)
-			return err
-		}),
-		readRows(ctx, tx, "SELECT arch, "+latencyColumns+" FROM latency_networks WHERE table_id = ? ORDER BY position", t.ID, func(rows *sql.Rows) error {
+			return nil
+		}},
+		{"SELECT arch, " + latencyColumns + " FROM latency_networks WHERE table_id = ? ORDER BY position", func(rows *sql.Rows) error {
 			var n lut.NetworkLatency
 			err := scanLatency(rows, &n.Latency, &n.Arch)
 			t.Networks = append(t.Networks, n)
 			return err
-		}),
-	)
-}
-
-// insertRows inserts n rows into "table (columns)".
-func insertRows(ctx context.Context, tx *sql.Tx, into string, n int, values func(i int) []any) error {
-	if n == 0 {
-		return nil
-	}
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO "+into+" VALUES ("+marks(1+strings.Count(into, ","))+")")
-	if err != nil {
-		return err
-	}
-	defer insert.Close()
-	for i := range n {
-		if _, err := insert.ExecContext(ctx, values(i)...); err != nil {
+		}},
+	} {
+		if err := Select(ctx, tx, part.scan, part.query, t.ID); err != nil {
 			return err
 		}
 	}
 	return nil
 }
-
-func readRows(ctx context.Context, tx *sql.Tx, query string, id int64, scan func(*sql.Rows) error) error {
-	rows, err := tx.QueryContext(ctx, query, id)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
-}
-
-// marks returns n question marks.
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
 
 func latencyValues(l *lut.Latency) []any {
 	values := []any{l.N}
@@ -284,27 +268,7 @@ func scanLatency(rows *sql.Rows, l *lut.Latency, first ...any) error {
 		return nil
 	}
 	if err := json.Unmarshal([]byte(warnings), &l.Warnings); err != nil {
-		return &damaged{fmt.Errorf("warnings %q: %w", warnings, err)}
+		return Damagedf("warnings %q: %w", warnings, err)
 	}
 	return nil
-}
-
-// Timestamp returns the value of a created_ns column: nanoseconds since 1970, or nil for the zero
-// time. It returns an error for times that do not fit (before 1678 or after 2262).
-func Timestamp(t time.Time) (any, error) {
-	if t.IsZero() {
-		return nil, nil
-	}
-	if t.Year() < 1678 || t.Year() > 2261 {
-		return nil, fmt.Errorf("time %v is outside the years 1678 to 2261", t)
-	}
-	return t.UnixNano(), nil
-}
-
-// Time is the inverse of Timestamp; the location is UTC.
-func Time(ns sql.NullInt64) time.Time {
-	if !ns.Valid {
-		return time.Time{}
-	}
-	return time.Unix(0, ns.Int64).UTC()
 }

@@ -5,7 +5,7 @@ CREATE TABLE families (
     space TEXT NOT NULL CHECK (space <> ''),
     source TEXT NOT NULL,
     rule TEXT NOT NULL,
-    run_id INTEGER REFERENCES search_runs (id),                 -- the search whose front it was chosen from
+    run_id INTEGER REFERENCES search_runs (id) ON DELETE SET NULL, -- the search whose front it was chosen from
     document TEXT NOT NULL CHECK (json_type(document) = 'object'),
     created_ns INTEGER
 ) STRICT;

@@ -6,7 +6,7 @@ CREATE TABLE sim_runs (
     scenario_document TEXT NOT NULL,                            -- the scenario file, as read
     policy TEXT NOT NULL CHECK (policy <> ''),                  -- with its parameters, as in "static:3"
     family TEXT NOT NULL,                                       -- its name
-    family_id INTEGER REFERENCES families (id),                 -- NULL for a family that is not in the study
+    family_id INTEGER REFERENCES families (id) ON DELETE SET NULL, -- NULL for a family that is not in the study
     seed TEXT NOT NULL,                                         -- decimal text: all 64 bits are used
     metrics TEXT NOT NULL CHECK (json_type(metrics) = 'object'),
     created_ns INTEGER

@@ -66,7 +66,7 @@ func fixture(seed uint64) (bundle.Spec, error) {
 			}
 			return b, nil
 		},
-		Policy:  bundle.Policy{Spec: "slack", Params: map[string]string{"margin": "1.2"}},
+		Policy:  bundle.Policy{Spec: "slack", Params: map[string]string{"margin": "5%"}},
 		Runtime: bundle.Runtime{Name: "onnxruntime", MinVersion: "1.24.0", Provider: "cpu"},
 		Table:   table, Labels: labels, Notes: []string{"weights are random"},
 	}, nil

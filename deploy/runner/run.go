@@ -9,15 +9,14 @@ import (
 	"github.com/dynofa/dynofa/deploy/trace"
 )
 
-// Reasons of decisions that the runner took itself.
+// Reasons of decisions that the runner took itself; a replay does not compare them.
 const (
-	// ReasonSafeLevel: the level that the policy asked for rests after a failure, another serves. A
-	// replay gets the policy's answer instead.
-	ReasonSafeLevel policy.Reason = "runner-safe-level"
+	// ReasonSafeLevel: the level that the policy asked for rests after a failure, another serves.
+	ReasonSafeLevel policy.Reason = trace.OverridePrefix + "safe-level"
 	// With the others the policy was not asked.
-	ReasonCancelled policy.Reason = "runner-cancelled" // the run was cancelled
-	ReasonEnded     policy.Reason = "runner-ended"     // the policy had ended the run
-	ReasonOverflow  policy.Reason = "runner-overflow"  // the queue was full
+	ReasonCancelled policy.Reason = trace.OverridePrefix + "cancelled" // the run was cancelled
+	ReasonEnded     policy.Reason = trace.OverridePrefix + "ended"     // the policy had ended the run
+	ReasonOverflow  policy.Reason = trace.OverridePrefix + "overflow"  // the queue was full
 )
 
 // Run serves requests until their number or time is up, the policy ends the run or the context is
@@ -229,6 +228,9 @@ func (r *run) infer(rec *trace.Record) {
 		r.rest(level, rec.End, err)
 		r.fail(rec)
 		return
+	}
+	if level != r.observed.Level {
+		r.Logger.Debug("switched", "request", rec.Request, "from", r.observed.Level, "to", level, "reason", rec.Decision.Reason)
 	}
 	rec.Outcome = trace.OnTime
 	if rec.Deadline != 0 && rec.End > rec.Deadline {

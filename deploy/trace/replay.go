@@ -10,10 +10,11 @@ import (
 
 // ReplayReport says how far a policy repeats its recorded decisions.
 type ReplayReport struct {
-	N        int         // decisions replayed
-	Equal    int         // of them, how many are equal in every field
-	NotAsked int         // records without a decision, because the manager had ended
-	First    *Difference // the first one that differs, nil if none does
+	N          int         // decisions compared
+	Equal      int         // of them, how many are equal in every field
+	Overridden int         // decisions not compared, because the policy's caller took another in their place
+	NotAsked   int         // records about which the policy was not asked
+	First      *Difference // the first one that differs, nil if none does
 }
 
 // Difference is a decision that a replay took differently.
@@ -62,13 +63,12 @@ func ReplayWith(t *Trace, spec string, params map[string]string) (ReplayReport, 
 		for len(pending) > 0 && pending[0].End <= r.Observation.Now {
 			p.Observe(heap.Pop(&pending).(policy.Completion))
 		}
-		o := r.Observation // Decide may not, but could, change it
+		o := r.Observation
 		d := p.Decide(&o)
-		report.N++
-		if d == r.Decision {
-			report.Equal++
-		} else if report.First == nil {
-			report.First = &Difference{Record: i + 1, Line: i + firstRow, Request: r.Request, Recorded: r.Decision, Replayed: d}
+		if r.Overridden() {
+			report.Overridden++
+		} else {
+			report.compare(i, r, d)
 		}
 		ended = r.Decision.Action == policy.Exit
 		if c, ok := r.Completion(); ok {
@@ -76,6 +76,17 @@ func ReplayWith(t *Trace, spec string, params map[string]string) (ReplayReport, 
 		}
 	}
 	return report, nil
+}
+
+// compare counts one decision.
+func (report *ReplayReport) compare(i int, r *Record, d policy.Decision) {
+	report.N++
+	switch {
+	case d == r.Decision:
+		report.Equal++
+	case report.First == nil:
+		report.First = &Difference{Record: i + 1, Line: i + firstRow, Request: r.Request, Recorded: r.Decision, Replayed: d}
+	}
 }
 
 // completions is a heap of inferences that have not ended yet, by end, then request: the order in

@@ -52,16 +52,28 @@ type Record struct {
 	Arrival  time.Duration
 	Deadline time.Duration // absolute; 0: none
 	// Observation is what the policy was asked about; its Queue[0] is this request. The queue is
-	// empty if the policy was not asked because the manager had ended, which only a refused request
-	// can have happened to.
+	// empty if nobody was asked: the manager had ended, the queue was full, the run was cancelled.
+	// That happens to refused requests only.
 	Observation policy.Observation
-	Decision    policy.Decision // policy.Exit for every refused request
-	Start, End  time.Duration   // of the inference, switching before it excluded; both the time of the decision if there was none
-	Outcome     Outcome
+	// Decision is the policy's, or the caller's if the reason starts with OverridePrefix. It is
+	// policy.Exit for every refused request.
+	Decision   policy.Decision
+	Start, End time.Duration // of the inference, switching before it excluded; both the time of the decision if there was none
+	Outcome    Outcome
 }
 
-// Asked reports whether the policy decided about the request.
+// OverridePrefix starts the reasons of decisions that the policy's caller took in its place, such as
+// another level for one that fails.
+const OverridePrefix = "runner-"
+
+// Asked reports whether the policy decided about the request, which is not to say that its decision
+// is the recorded one.
 func (r *Record) Asked() bool { return len(r.Observation.Queue) > 0 }
+
+// Overridden reports whether the decision is the caller's, not the policy's.
+func (r *Record) Overridden() bool {
+	return strings.HasPrefix(string(r.Decision.Reason), OverridePrefix)
+}
 
 // Completion returns what the policy is told about the inference, and whether it is told anything:
 // only an answered request completes, since the time that a failed one took says nothing.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,17 +84,16 @@ func TestTableErrors(t *testing.T) {
 	}
 }
 
-// The same figure gives the same bytes, drawn again and by several goroutines at once.
+// The same figure gives the same bytes, drawn again and by several goroutines at once. It is small
+// because the race detector makes drawing dots slow.
 func TestDeterminism(t *testing.T) {
 	for _, format := range []plot.Format{plot.SVG, plot.PNG, plot.PDF} {
 		var pictures [3]string
 		var wg sync.WaitGroup
 		for i := range pictures {
-			tab, space := table(t)
-			f, err := plot.Table(tab, space, 160)
-			if err != nil {
-				t.Fatal(err)
-			}
+			f := plot.NewFigure(90, 60, func(c draw.Canvas) {
+				plot.New("t", "x", "y").Draw(plot.Footnote(c, "a note"))
+			})
 			wg.Go(func() {
 				var b bytes.Buffer
 				if err := f.Write(&b, format); err != nil {
@@ -106,6 +106,22 @@ func TestDeterminism(t *testing.T) {
 		if pictures[0] == "" || pictures[0] != pictures[1] || pictures[0] != pictures[2] {
 			t.Errorf("%s: pictures differ", format)
 		}
+	}
+}
+
+func TestTableDeterminism(t *testing.T) {
+	var pictures [2]string
+	for i := range pictures {
+		tab, space := table(t)
+		slices.Reverse(tab.Entries[:i*len(tab.Entries)]) // their order does not matter
+		f, err := plot.Table(tab, space, 160)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pictures[i] = write(t, f, plot.SVG)
+	}
+	if pictures[0] != pictures[1] {
+		t.Error("pictures differ")
 	}
 }
 
@@ -148,6 +164,36 @@ func TestTimeFor(t *testing.T) {
 	}{{10e9, "s", 10}, {2.6e9, "ms", 2600}, {1e6, "ms", 1}, {5e5, "\u00b5s", 500}, {0, "\u00b5s", 0}} {
 		if u := plot.TimeFor(c.most); u.Name != c.name || u.Of(c.most) != c.of {
 			t.Errorf("%v: unit %s, %g", c.most, u.Name, u.Of(c.most))
+		}
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		low, high float64
+		want      int
+		labels    string
+	}{
+		{0, 1, 5, "0.0 0.2 0.4 0.6 0.8 1.0"},
+		{0.28, 2.3, 6, "0.5 1.0 1.5 2.0"},
+		{-1500, 1500, 6, "-1,500 -1,000 -500 0 500 1,000 1,500"},
+		{74.8, 85.3, 6, "76 78 80 82 84"},
+		{0, 2_000_000, 4, "0 500,000 1,000,000 1,500,000 2,000,000"},
+		{0.00012, 0.00019, 4, "0.00012 0.00014 0.00016 0.00018"},
+		{1, 1, 6, ""},
+		{math.NaN(), 1, 6, ""},
+		{0, math.Inf(1), 6, ""},
+		{1e300, 2e300, 0, ""},
+	} {
+		var labels []string
+		for _, tick := range (plot.Ticks{Want: c.want}).Ticks(c.low, c.high) {
+			labels = append(labels, tick.Label)
+			if tick.Value < c.low-1e-9 || tick.Value > c.high+1e-9 {
+				t.Errorf("[%g, %g]: tick at %g", c.low, c.high, tick.Value)
+			}
+		}
+		if got := strings.Join(labels, " "); got != c.labels {
+			t.Errorf("[%g, %g]: ticks %q, want %q", c.low, c.high, got, c.labels)
 		}
 	}
 }

@@ -87,6 +87,8 @@ func New(title, x, y string) *plot.Plot {
 		a.axis.Padding = 0
 		a.axis.Width = 0.75
 		a.axis.Tick.LineStyle.Width = 0.75
+		a.axis.Tick.Length = 4
+		a.axis.Tick.Marker = Ticks{Want: 6}
 	}
 	p.Add(grid{})
 	return p
@@ -131,15 +133,22 @@ type Time struct {
 	ns   float64
 }
 
+// Units of latency axes.
+var (
+	Seconds      = Time{"s", 1e9}
+	Milliseconds = Time{"ms", 1e6}
+	Microseconds = Time{"\u00b5s", 1e3}
+)
+
 // TimeFor returns the unit in which a range of latencies up to most is read with ease.
 func TimeFor(most unit.Nanoseconds) Time {
 	switch {
 	case most >= 10e9:
-		return Time{"s", 1e9}
+		return Seconds
 	case most >= 1e6:
-		return Time{"ms", 1e6}
+		return Milliseconds
 	}
-	return Time{"\u00b5s", 1e3}
+	return Microseconds
 }
 
 // Of returns a latency in the unit.

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/cmd/internal/command"
+	"github.com/dynofa/dynofa/datasets/checkpoint"
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/onnx"
+	"github.com/dynofa/dynofa/deploy/policy"
+	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/search/family"
+)
+
+// randomPrefix marks a checkpoint argument that asks for seeded random weights.
+const randomPrefix = "random:"
+
+// minRuntime is the oldest ONNX Runtime that the binding works with.
+const minRuntime = "1.24.0"
+
+func exportCommand() *cli.Command {
+	var db, familyName, weights, policySpec, out string
+	var params cli.StringSlice
+	return &cli.Command{
+		Name:  "export",
+		Usage: "write a family and its policy as a bundle, the folder that goes to the board",
+		Flags: []cli.Flag{
+			command.DBFlag(&db),
+			familyFlag(&familyName),
+			&cli.StringFlag{Name: "checkpoint", Usage: "supernet weights: a PyTorch or safetensors `FILE`, or random:SEED for weights that know nothing", Destination: &weights},
+			&cli.StringFlag{Name: "policy", Usage: "`POLICY` of the runtime manager: " + strings.Join(policy.Names(), ", "), Value: "slack", Destination: &policySpec},
+			command.ParamFlag(&params),
+			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` of the bundle", Destination: &out},
+		},
+		Action: func(c *cli.Context) error {
+			if err := command.Required("checkpoint", weights, "output", out); err != nil {
+				return err
+			}
+			values, err := command.ParseParams(params.Value())
+			if err != nil {
+				return err
+			}
+			study, err := openStudy(c.Context, db)
+			if err != nil {
+				return err
+			}
+			defer study.Close()
+			f, err := study.Family(c.Context, familyName)
+			if err != nil {
+				return err
+			}
+			table, err := tableFor(c.Context, study, f)
+			if err != nil {
+				return err
+			}
+			return export(c, f, table, weights, bundle.Policy{Spec: policySpec, Params: values}, out)
+		},
+	}
+}
+
+// tableFor returns the newest table of the family's space and first processor that holds every block
+// of its levels, nil if the study has none (for a built-in family, say).
+func tableFor(ctx context.Context, store lut.Store, f *family.Family) (*lut.Table, error) {
+	infos, err := store.Tables(ctx, lut.Query{Space: f.Space, Processor: f.Processors()[0]})
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range slices.Backward(infos) {
+		table, err := store.Table(ctx, lut.Query{ID: info.ID})
+		if err != nil {
+			return nil, err
+		}
+		_, err = bundle.Excerpt(table, f)
+		var missing *lut.MissingError
+		if err == nil {
+			return table, nil
+		} else if !errors.As(err, &missing) {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+func export(c *cli.Context, f *family.Family, table *lut.Table, weights string, p bundle.Policy, out string) error {
+	space, err := supernet.ByName(f.Space)
+	if err != nil {
+		return err
+	}
+	model, err := policy.NewModel(f)
+	if err != nil {
+		return err
+	}
+	if _, err := policy.New(p.Spec, p.Params, model); err != nil {
+		return command.UsageError{Err: err}
+	}
+	w, source, note, err := openWeights(weights, space)
+	if err != nil {
+		return err
+	}
+	spec := bundle.Spec{
+		CreatedBy: "dynofa " + version,
+		Family:    f,
+		Weights:   source,
+		Policy:    p,
+		Runtime:   bundle.Runtime{Name: "onnxruntime", MinVersion: minRuntime, Provider: "cpu"},
+		Table:     table,
+		Notes:     append([]string{note}, f.Notes...),
+		Model: func(_ context.Context, level int) ([]byte, error) {
+			return onnx.Network(space, f.Levels[level].Arch, w, onnx.Options{Source: source, Version: version})
+		},
+	}
+	digest, err := bundle.Write(c.Context, out, spec)
+	if err != nil {
+		return err
+	}
+	b, err := bundle.Open(out)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	g := &command.Grid{Head: []string{"file", "size", "sha256"}}
+	for _, file := range b.Manifest().Files {
+		g.Add(file.Path, unit.Bytes(file.Size), file.SHA256[:16])
+	}
+	fmt.Fprintf(c.App.Writer, "bundle %s, digest %s, policy %s, weights %s\n", out, digest, p.Spec, source)
+	for _, n := range spec.Notes {
+		g.Note("%s", n)
+	}
+	return g.Print(c.App.Writer, command.FormatText)
+}
+
+// openWeights opens a checkpoint or makes random weights, and says in one line where they come from
+// and what is doubtful about them.
+func openWeights(arg string, space *supernet.Space) (w onnx.Weights, source, note string, err error) {
+	if text, ok := strings.CutPrefix(arg, randomPrefix); ok {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			return nil, "", "", command.Usagef("--checkpoint %q: the seed is no number", arg)
+		}
+		w, err := onnx.RandomWeights(space, seed)
+		return w, "random, seed " + text,
+			"the weights are random: classes that the networks answer mean nothing, latencies and switching are real", err
+	}
+	f, err := checkpoint.Open(arg)
+	if err != nil {
+		return nil, "", "", err
+	}
+	return f, "checkpoint sha256:" + f.SHA256(),
+		"batch normalisation uses the checkpoint's own statistics, not re-estimated ones: sub-networks of a trained supernet stay near chance until they are recalibrated", nil
+}

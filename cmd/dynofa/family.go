@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/cmd/internal/command"
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/search/family"
+	"github.com/dynofa/dynofa/search/selection"
+)
+
+func familyCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "family",
+		Usage: "choose the levels that a runtime manager switches among",
+		Subcommands: []*cli.Command{
+			familyChooseCommand(),
+			familyShowCommand(),
+		},
+	}
+}
+
+func familyFlag(to *string) cli.Flag {
+	return &cli.StringFlag{Name: "family", Usage: "`NAME` of the family: one of the study (default the newest) or " + family.PaperGPU6Name, Destination: to}
+}
+
+func familyChooseCommand() *cli.Command {
+	var db, name, format string
+	var id int64
+	var rule selection.Rule
+	var bothEnds bool
+	var also cli.Int64Slice
+	return &cli.Command{
+		Name:  "choose",
+		Usage: "choose levels from a front: the most expected accuracy under a random latency limit",
+		Flags: []cli.Flag{
+			command.DBFlag(&db),
+			searchFlag(&id),
+			&cli.IntFlag{Name: "levels", Usage: "number of levels", Destination: &rule.Levels},
+			&cli.Float64Flag{Name: "share", Usage: "instead of --levels: the fewest levels that reach this share of the whole front's gain", Destination: &rule.Share},
+			&cli.BoolFlag{Name: "both-ends", Usage: "keep the front's most accurate network too, not only the fastest", Destination: &bothEnds},
+			&cli.Int64SliceFlag{Name: "also-table", Usage: "`ID` of the table of another processor that levels get a latency for", Destination: &also},
+			&cli.StringFlag{Name: "name", Usage: "`NAME` of the family; default from device, processor and size", Destination: &name},
+			command.OutputFlag(&format),
+		},
+		Action: func(c *cli.Context) error {
+			if (rule.Levels == 0) == (rule.Share == 0) {
+				return command.Usagef("give either --levels or --share")
+			}
+			if err := command.CheckFormat(format); err != nil {
+				return err
+			}
+			if bothEnds {
+				rule.Keep = selection.KeepBothEnds
+			}
+			study, err := openStudy(c.Context, db)
+			if err != nil {
+				return err
+			}
+			defer study.Close()
+			f, err := chooseFamily(c.Context, study, id, rule, also.Value(), name)
+			if err != nil {
+				return err
+			}
+			return printFamily(c, f, format)
+		},
+	}
+}
+
+func chooseFamily(ctx context.Context, study *study, id int64, rule selection.Rule, also []int64, name string) (*family.Family, error) {
+	run, err := study.Run(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	space, err := supernet.ByName(run.Result.Space)
+	if err != nil {
+		return nil, err
+	}
+	options := selection.Options{
+		Name:     name,
+		Space:    space,
+		Accuracy: run.Result.Accuracy,
+		Source:   fmt.Sprintf("search %d: %s, seed %d, %d evaluations", run.ID, run.Result.Method, run.Result.Seed, run.Result.Evaluations),
+	}
+	for i, tableID := range append([]int64{run.Table.ID}, also...) {
+		table, err := study.Table(ctx, lut.Query{ID: tableID})
+		if err != nil {
+			return nil, err
+		}
+		predictor, err := lut.NewPredictor(table, space)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 && name == "" {
+			options.Name = fmt.Sprintf("%s-%s-search%d", table.Point.Device, table.Point.Processor, run.ID)
+		}
+		options.Processors = append(options.Processors, selection.Processor{
+			Name: table.Point.Processor, Latency: predictor, Origin: table.Origin,
+			Source: fmt.Sprintf("sum over table %d (%s/%s): %s", table.ID, table.Point.Device, table.Point.Processor, table.Source),
+		})
+		options.Notes = append(options.Notes, table.Warnings...)
+	}
+	f, err := selection.Family(run.Result.Front, rule, options)
+	if err != nil {
+		return nil, err
+	}
+	_, err = study.PutFamily(ctx, f, run.ID, now())
+	return f, err
+}
+
+func familyShowCommand() *cli.Command {
+	var db, name, format string
+	return &cli.Command{
+		Name:  "show",
+		Usage: "show a family",
+		Flags: []cli.Flag{command.DBFlag(&db), familyFlag(&name), command.OutputFlag(&format)},
+		Action: func(c *cli.Context) error {
+			if err := command.CheckFormat(format); err != nil {
+				return err
+			}
+			f, err := findFamily(c.Context, db, name)
+			if err != nil {
+				return err
+			}
+			return printFamily(c, f, format)
+		},
+	}
+}
+
+func printFamily(c *cli.Context, f *family.Family, format string) error {
+	g := &command.Grid{Head: []string{"level", "accuracy", "accuracy_origin"}}
+	for _, p := range f.Processors() {
+		g.Head = append(g.Head, p)
+	}
+	g.Head = append(g.Head, "macs", "params", "arch")
+	for i, l := range f.Levels {
+		row := []any{i, l.Accuracy, l.AccuracyOrigin}
+		for _, lat := range l.Latencies {
+			row = append(row, lat.Latency)
+			g.Note("latency on %s: %s, %s", lat.Processor, lat.Origin, lat.Source)
+		}
+		g.Add(append(row, fmt.Sprintf("%.1f M", float64(l.MACs)/1e6), fmt.Sprintf("%.2f M", float64(l.Params)/1e6), l.Arch)...)
+	}
+	g.Note("family %s of space %s, from %s", f.Name, f.Space, f.Source)
+	if f.Rule != "" {
+		g.Note("rule: %s", f.Rule)
+	}
+	for _, n := range f.Notes {
+		g.Note("%s", n)
+	}
+	return g.Print(c.App.Writer, format)
+}

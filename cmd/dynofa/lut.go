@@ -1,0 +1,304 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/cmd/internal/command"
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/lut/formats"
+)
+
+func lutCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "lut",
+		Usage: "latency tables: import, measure, predict, show, export",
+		Subcommands: []*cli.Command{
+			lutImportCommand(),
+			lutProfileCommand(),
+			lutPredictCommand(),
+			lutListCommand(),
+			lutShowCommand(),
+			lutExportCommand(),
+		},
+	}
+}
+
+// tableFlags select a table of a study.
+type tableFlags struct {
+	db string
+	q  lut.Query
+}
+
+func (t *tableFlags) flags() []cli.Flag {
+	return []cli.Flag{
+		command.DBFlag(&t.db),
+		command.DeviceFlag(&t.q.Device, ""),
+		command.ProcessorFlag(&t.q.Processor, ""),
+		&cli.Int64Flag{Name: "table", Usage: "`ID` of the table, if device and processor do not say it all", Destination: &t.q.ID},
+	}
+}
+
+// load returns the newest table that fits.
+func (t *tableFlags) load(c *cli.Context) (*lut.Table, error) {
+	study, err := openStudy(c.Context, t.db)
+	if err != nil {
+		return nil, err
+	}
+	defer study.Close()
+	return study.Table(c.Context, t.q)
+}
+
+func lutImportCommand() *cli.Command {
+	var db, format, space, source string
+	var point lut.OperatingPoint
+	return &cli.Command{
+		Name:      "import",
+		Usage:     "read a folder or file of somebody's latency tables into the study, all or nothing",
+		ArgsUsage: "PATH",
+		Flags: []cli.Flag{
+			command.DBFlag(&db),
+			&cli.StringFlag{Name: "format", Usage: "`FORMAT` of the files: " + joinFormats(), Value: string(formats.OFAJSON), Destination: &format},
+			command.DeviceFlag(&point.Device, ""),
+			command.ProcessorFlag(&point.Processor, ""),
+			command.SpaceFlag(&space, "ofa-mbv3-w1.2"),
+			&cli.StringFlag{Name: "power-mode", Usage: "power `MODE` that the numbers were taken in, if known", Destination: &point.PowerMode},
+			&cli.StringFlag{Name: "source", Usage: "one `LINE` that says where the files come from", Destination: &source},
+		},
+		Action: func(c *cli.Context) error {
+			if formats.Format(format) != formats.CSV {
+				if err := command.Required("device", point.Device, "processor", point.Processor); err != nil {
+					return err
+				}
+			}
+			s, err := supernet.ByName(space)
+			if err != nil {
+				return command.UsageError{Err: err}
+			}
+			table, err := formats.Read(c.Context, c.Args().First(), formats.Format(format), formats.Meta{
+				Space: s, Point: point, Source: source, Created: now(),
+			})
+			if err != nil {
+				return err
+			}
+			study, err := createStudy(c.Context, db)
+			if err != nil {
+				return err
+			}
+			defer study.Close()
+			id, err := study.PutTable(c.Context, table)
+			if err != nil {
+				return err
+			}
+			g := tableGrid()
+			addTable(g, id, table)
+			return g.Print(c.App.Writer, command.FormatText)
+		},
+	}
+}
+
+func joinFormats() string {
+	var names []string
+	for _, f := range formats.Formats() {
+		names = append(names, string(f))
+	}
+	return strings.Join(names, ", ")
+}
+
+func tableGrid() *command.Grid {
+	return &command.Grid{Head: []string{"id", "device", "processor", "space", "entries", "resolutions", "origin", "source"}}
+}
+
+func addTable(g *command.Grid, id int64, t *lut.Table) {
+	g.Add(id, t.Point.Device, t.Point.Processor, t.Space, len(t.Entries), resolutionsText(t.Resolutions()), t.Origin, t.Source)
+	for _, w := range t.Warnings {
+		g.Note("table %d: %s", id, w)
+	}
+}
+
+// resolutionsText prints "160..224 (17)", or "any" for tables whose entries serve every resolution.
+func resolutionsText(rs []int) string {
+	switch {
+	case len(rs) == 0:
+		return "-"
+	case len(rs) == 1 && rs[0] == 0:
+		return "any"
+	case len(rs) == 1:
+		return fmt.Sprint(rs[0])
+	}
+	return fmt.Sprintf("%d..%d (%d)", rs[0], rs[len(rs)-1], len(rs))
+}
+
+func lutPredictCommand() *cli.Command {
+	var t tableFlags
+	var arch, format string
+	return &cli.Command{
+		Name:  "predict",
+		Usage: "predict a sub-network's latency as the sum over its blocks",
+		Flags: append(t.flags(),
+			&cli.StringFlag{Name: "arch", Usage: "sub-network in OFA's `JSON`, {\"ks\":[...],\"e\":[...],\"d\":[...],\"r\":224}", Destination: &arch},
+			command.OutputFlag(&format),
+		),
+		Action: func(c *cli.Context) error {
+			if err := command.Required("arch", arch); err != nil {
+				return err
+			}
+			if err := command.CheckFormat(format); err != nil {
+				return err
+			}
+			a, err := supernet.ParseArch([]byte(arch))
+			if err != nil {
+				return command.UsageError{Err: fmt.Errorf("--arch: %w", err)}
+			}
+			table, err := t.load(c)
+			if err != nil {
+				return err
+			}
+			return predict(c, table, a, format)
+		},
+	}
+}
+
+func predict(c *cli.Context, table *lut.Table, a supernet.Arch, format string) error {
+	space, err := supernet.ByName(table.Space)
+	if err != nil {
+		return err
+	}
+	predictor, err := lut.NewPredictor(table, space)
+	if err != nil {
+		return err
+	}
+	parts, err := predictor.Parts(a)
+	if err != nil {
+		return err
+	}
+	total, err := predictor.Latency(a)
+	if err != nil {
+		return err
+	}
+	macs, err := space.MACs(a)
+	if err != nil {
+		return err
+	}
+	g := &command.Grid{Head: []string{"layer", "latency", "block"}}
+	if format != command.FormatText {
+		g.Head[1] = "latency_ns"
+	}
+	add := func(name string, n unit.Nanoseconds, block string) {
+		if format == command.FormatText {
+			g.Add(name, n, block)
+		} else {
+			g.Add(name, fmt.Sprintf("%.17g", float64(n)), block)
+		}
+	}
+	for _, p := range parts {
+		add(p.Layer.Name, p.Latency, p.Layer.Block.String())
+	}
+	add("total", total, fmt.Sprintf("%.2f M multiply-accumulates", float64(macs)/1e6))
+	g.Note("table %d of %s/%s: %s; %s", table.ID, table.Point.Device, table.Point.Processor, table.Origin, table.Source)
+	if table.Calibration != (lut.Calibration{}) {
+		g.Note("the total is calibrated: %v + %g times the sum over blocks", table.Calibration.Offset, table.Calibration.Scale)
+	}
+	for _, w := range table.Warnings {
+		g.Note("%s", w)
+	}
+	return g.Print(c.App.Writer, format)
+}
+
+func lutListCommand() *cli.Command {
+	var db, format string
+	return &cli.Command{
+		Name:  "list",
+		Usage: "list the tables of a study",
+		Flags: []cli.Flag{command.DBFlag(&db), command.OutputFlag(&format)},
+		Action: func(c *cli.Context) error {
+			if err := command.CheckFormat(format); err != nil {
+				return err
+			}
+			study, err := openStudy(c.Context, db)
+			if err != nil {
+				return err
+			}
+			defer study.Close()
+			infos, err := study.Tables(c.Context, lut.Query{})
+			if err != nil {
+				return err
+			}
+			g := &command.Grid{Head: []string{"id", "device", "processor", "space", "entries", "origin", "created", "source"}}
+			for _, i := range infos {
+				g.Add(i.ID, i.Point.Device, i.Point.Processor, i.Space, i.Entries, i.Origin, i.Created.Format(time.RFC3339), i.Source)
+			}
+			return g.Print(c.App.Writer, format)
+		},
+	}
+}
+
+func lutShowCommand() *cli.Command {
+	var t tableFlags
+	var format string
+	return &cli.Command{
+		Name:  "show",
+		Usage: "show a table: where it comes from, how it was measured, and its entries",
+		Flags: append(t.flags(), command.OutputFlag(&format)),
+		Action: func(c *cli.Context) error {
+			if err := command.CheckFormat(format); err != nil {
+				return err
+			}
+			table, err := t.load(c)
+			if err != nil {
+				return err
+			}
+			if format == command.FormatText {
+				showProvenance(c, table)
+			}
+			g := &command.Grid{Head: []string{"resolution", "n", "min", "p50", "p99", "mean", "std", "block"}}
+			for _, e := range table.Entries {
+				l := e.Latency
+				g.Add(resolutionsText([]int{e.Key.Resolution}), l.N, l.Min, l.P50, l.P99, l.Mean, l.Std, e.Key.Block)
+				for _, w := range l.Warnings {
+					g.Note("%v: %s", e.Key, w)
+				}
+			}
+			for _, w := range table.Warnings {
+				g.Note("%s", w)
+			}
+			return g.Print(c.App.Writer, format)
+		},
+	}
+}
+
+func showProvenance(c *cli.Context, t *lut.Table) {
+	fmt.Fprintf(c.App.Writer, "table %d: %s/%s, space %s, %s: %s\n", t.ID, t.Point.Device, t.Point.Processor, t.Space, t.Origin, t.Source)
+	for _, f := range t.Provenance {
+		fmt.Fprintf(c.App.Writer, "  %s: %s\n", f.Name, f.Value)
+	}
+	for _, n := range t.Networks {
+		fmt.Fprintf(c.App.Writer, "  whole network %v: %s\n", n.Latency.Central(), n.Arch)
+	}
+}
+
+func lutExportCommand() *cli.Command {
+	var t tableFlags
+	var out string
+	return &cli.Command{
+		Name:  "export",
+		Usage: "write a table as CSV, to standard output or a file",
+		Flags: append(t.flags(), &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE`; standard output if empty", Destination: &out}),
+		Action: func(c *cli.Context) error {
+			table, err := t.load(c)
+			if err != nil {
+				return err
+			}
+			if out == "" {
+				return formats.WriteCSV(c.App.Writer, table)
+			}
+			return command.WriteFile(out, func(f *os.File) error { return formats.WriteCSV(f, table) })
+		},
+	}
+}

@@ -1,0 +1,302 @@
+package command
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"image"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/datasets/images"
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/ort"
+	"github.com/dynofa/dynofa/deploy/runner"
+	"github.com/dynofa/dynofa/deploy/trace"
+	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/lut/load"
+)
+
+// BuiltinImages is the --images argument that asks for drawn pictures.
+const BuiltinImages = "builtin"
+
+// runOptions are the flags of Run.
+type runOptions struct {
+	images, labels, library, policy, accuracy string
+	arrivals, trace, loads, format            string
+	params                                    cli.StringSlice
+	threads                                   int
+	cfg                                       runner.Config
+}
+
+// Run is the command that runs a bundle on this machine. version goes into traces.
+func Run(version string) *cli.Command {
+	var o runOptions
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run a bundle on this machine: real inference, switched by the bundle's policy",
+		ArgsUsage: "BUNDLE",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "images", Usage: "`FOLDER` of pictures (PNG, JPEG, BMP; class folders give labels), or builtin for drawn ones", Destination: &o.images},
+			&cli.StringFlag{Name: "labels", Usage: "`FILE` with the pictures' classes, if folders do not tell", Destination: &o.labels},
+			&cli.StringFlag{Name: "policy", Usage: "another `POLICY` than the bundle's", Destination: &o.policy},
+			ParamFlag(&o.params),
+			&cli.DurationFlag{Name: "limit", Usage: "latency that each inference is asked to keep", Destination: &o.cfg.Limit},
+			&cli.DurationFlag{Name: "deadline", Usage: "time from arrival by which a request is due; default: the limit, if there is one", Destination: &o.cfg.Deadline},
+			&cli.StringFlag{Name: "min-accuracy", Usage: "accuracy that is asked for, such as 76%", Destination: &o.accuracy},
+			&cli.StringFlag{Name: "arrivals", Usage: "closed (the next when the last is done), periodic or poisson", Value: string(runner.ClosedLoop), Destination: &o.arrivals},
+			&cli.DurationFlag{Name: "period", Usage: "time between arrivals; their mean for poisson", Destination: &o.cfg.Period},
+			&cli.DurationFlag{Name: "duration", Usage: "no arrivals from then on; 0: see --requests", Destination: &o.cfg.Duration},
+			&cli.Int64Flag{Name: "requests", Usage: "end after so many; 0: one for each picture, if there is no --duration", Destination: &o.cfg.Requests},
+			&cli.StringFlag{Name: "load", Usage: "co-running `LOAD` to start meanwhile, KIND:THREADS@FROM-TO, such as cpu:2@4s-8s or mem:1@0s-5s", Destination: &o.loads},
+			&cli.StringFlag{Name: "trace", Usage: "record the run in `FILE.csv`", Destination: &o.trace},
+			&cli.IntFlag{Name: "threads", Usage: "threads of one inference", Value: 1, Destination: &o.threads},
+			SeedFlag(&o.cfg.Seed),
+			RuntimeFlag(&o.library),
+			OutputFlag(&o.format),
+		},
+		Action: func(c *cli.Context) error {
+			o.cfg.Program = c.App.Name + " " + version
+			return o.run(c, c.Args().First())
+		},
+	}
+}
+
+func (o *runOptions) run(c *cli.Context, dir string) error {
+	if err := Required("images", o.images); err != nil {
+		return err
+	}
+	if err := CheckFormat(o.format); err != nil {
+		return err
+	}
+	schedule, err := parseLoad(o.loads)
+	if err != nil {
+		return err
+	}
+	b, err := bundle.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	if err := o.configure(b); err != nil {
+		return err
+	}
+	if schedule != nil {
+		o.cfg.Notes = append(o.cfg.Notes, "a co-running load ran beside: "+o.loads)
+	}
+	pictures, closePictures, err := openPictures(o.images, o.labels)
+	if err != nil {
+		return err
+	}
+	defer closePictures()
+	o.cfg.Pictures = pictures
+	if o.cfg.Requests == 0 && o.cfg.Duration == 0 {
+		o.cfg.Requests = int64(pictures.Len())
+	}
+	rt, err := LoadRuntime(o.library)
+	if err != nil {
+		return err
+	}
+	if err := b.Manifest().Runtime.Check(rt.Version()); err != nil {
+		return err
+	}
+	o.cfg.Sessions, err = runner.Load(c.Context, b, func(model []byte) (runner.Session, error) {
+		return rt.NewSession(model, ort.Options{Threads: o.threads, Provider: b.Manifest().Runtime.Provider})
+	})
+	if err != nil {
+		return err
+	}
+	defer runner.Close(o.cfg.Sessions)
+	report, err := o.record(c.Context, schedule)
+	if err != nil {
+		return err
+	}
+	return printReport(c, report, o.format)
+}
+
+// configure takes from the bundle what flags do not override.
+func (o *runOptions) configure(b *bundle.Bundle) error {
+	m := b.Manifest()
+	o.cfg.Family = &m.Family
+	o.cfg.Policy = m.Policy
+	o.cfg.Arrivals = runner.Arrivals(o.arrivals)
+	o.cfg.Notes = append(o.cfg.Notes, m.Notes...)
+	if o.policy != "" {
+		o.cfg.Policy = bundle.Policy{Spec: o.policy}
+	}
+	if items := o.params.Value(); len(items) > 0 {
+		params, err := ParseParams(items)
+		if err != nil {
+			return err
+		}
+		o.cfg.Policy.Params = params
+	}
+	if o.cfg.Deadline == 0 {
+		o.cfg.Deadline = o.cfg.Limit
+	}
+	if o.accuracy != "" {
+		a, err := unit.ParseAccuracy(o.accuracy)
+		if err != nil {
+			return UsageError{err}
+		}
+		o.cfg.MinAccuracy = a
+	}
+	return nil
+}
+
+// record runs with the trace and the co-running load that were asked for.
+func (o *runOptions) record(ctx context.Context, schedule *loadSchedule) (*runner.Report, error) {
+	if o.trace != "" {
+		header, err := o.cfg.Header()
+		if err != nil {
+			return nil, err
+		}
+		f, err := os.Create(o.trace)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		w, err := trace.NewWriter(bufio.NewWriter(f), header)
+		if err != nil {
+			return nil, err
+		}
+		o.cfg.Trace = w
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	wait := schedule.begin(ctx)
+	report, err := runner.Run(ctx, o.cfg)
+	cancel()
+	if loadErr := wait(); err == nil {
+		err = loadErr
+	}
+	return report, err
+}
+
+// loadSchedule is a co-running load and when it runs, since the start of the run.
+type loadSchedule struct {
+	spec     load.Spec
+	from, to time.Duration
+}
+
+// parseLoad reads "cpu:2@4s-8s"; empty text is no load.
+func parseLoad(text string) (*loadSchedule, error) {
+	if text == "" {
+		return nil, nil
+	}
+	what, when, _ := strings.Cut(text, "@")
+	spec, err := load.ParseSpec(what)
+	if err != nil {
+		return nil, Usagef("--load: %w", err)
+	}
+	from, to, ok := strings.Cut(when, "-")
+	begin, err1 := time.ParseDuration(from)
+	end, err2 := time.ParseDuration(to)
+	if !ok || err1 != nil || err2 != nil || begin < 0 || end <= begin {
+		return nil, Usagef("--load %q: want KIND:THREADS@FROM-TO with FROM before TO, such as cpu:2@4s-8s", text)
+	}
+	return &loadSchedule{spec, begin, end}, nil
+}
+
+// begin starts and stops the load at its times, in the background, until ctx ends. The function that
+// it returns waits for that and reports what went wrong.
+func (s *loadSchedule) begin(ctx context.Context) (wait func() error) {
+	if s == nil {
+		return func() error { return nil }
+	}
+	var group sync.WaitGroup
+	var failure error
+	began := time.Now()
+	group.Go(func() {
+		if !sleepUntil(ctx, began.Add(s.from)) {
+			return
+		}
+		p, err := load.Start(ctx, s.spec)
+		if err != nil {
+			if ctx.Err() == nil {
+				failure = fmt.Errorf("co-running load: %w", err)
+			}
+			return
+		}
+		sleepUntil(ctx, began.Add(s.to))
+		if err := p.Stop(); err != nil && ctx.Err() == nil {
+			failure = fmt.Errorf("co-running load: %w", err)
+		}
+	})
+	return func() error { group.Wait(); return failure }
+}
+
+func sleepUntil(ctx context.Context, t time.Time) bool {
+	timer := time.NewTimer(time.Until(t))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// openPictures opens a folder, or makes drawn pictures.
+func openPictures(arg, labels string) (runner.Pictures, func() error, error) {
+	if arg == BuiltinImages {
+		return patterns{}, func() error { return nil }, nil
+	}
+	f, err := images.OpenFolder(arg, images.FolderOptions{GroundTruth: labels})
+	if err != nil {
+		return nil, nil, err
+	}
+	if f.Len() == 0 {
+		f.Close()
+		return nil, nil, fmt.Errorf("%s holds no pictures (PNG, JPEG or BMP)", arg)
+	}
+	return f, f.Close, nil
+}
+
+// patterns are drawn pictures without classes.
+type patterns struct{}
+
+const (
+	patternCount = 32
+	patternSize  = 320 // pixels
+	patternSeed  = 1
+)
+
+func (patterns) Len() int                         { return patternCount }
+func (patterns) Name(i int) string                { return fmt.Sprintf("pattern %d", i) }
+func (patterns) Label(int) int                    { return images.Unlabelled }
+func (patterns) Image(i int) (image.Image, error) { return images.Pattern(patternSeed, i, patternSize) }
+
+func printReport(c *cli.Context, r *runner.Report, format string) error {
+	g := &Grid{Head: []string{"level", "answered", "failed", "predicted", "median", "p90", "first after switch", "correct"}}
+	row := func(name any, answered, failed int64, predicted any, l, first lut.Latency, labelled, correct int64) {
+		right := "-"
+		if labelled > 0 {
+			right = fmt.Sprintf("%.2f%% of %d", 100*float64(correct)/float64(labelled), labelled)
+		}
+		g.Add(name, answered, failed, predicted, l.P50, l.P90, first.P50, right)
+	}
+	for i, l := range r.Levels {
+		row(i, l.Answered, l.Failed, unit.Nanos(l.Predicted), l.Inference, l.FirstAfterSwitch, l.Labelled, l.Correct)
+	}
+	row("all", r.OnTime+r.Late, r.Failed, "-", r.Inference, r.FirstAfterSwitch, r.Labelled, r.Correct)
+	if format == FormatText {
+		var origins []string
+		for _, o := range r.AccuracyOrigins {
+			origins = append(origins, string(o))
+		}
+		fmt.Fprintf(c.App.Writer, "policy %s, %d requests in %v: %d on time (%.2f%%), %d late, %d dropped, %d refused, %d failed; mean accuracy %v (%s); %d switches; ended: %s\n",
+			r.Policy, r.Requests, r.Elapsed.Round(time.Millisecond), r.OnTime, 100*r.SLOAttainment, r.Late, r.Dropped, r.Refused, r.Failed,
+			r.MeanAccuracy, strings.Join(origins, ", "), r.Switches, r.Ended)
+	}
+	g.Note("measured here: the time of the inference alone; preparing a picture took %v at the median", r.Preparation.P50)
+	for _, n := range r.Notes {
+		g.Note("%s", n)
+	}
+	return g.Print(c.App.Writer, format)
+}

@@ -69,7 +69,9 @@ func Measure(t *trace.Trace, profile traffic.Profile) Metrics {
 		}
 	}
 	var served, inTime float64
-	var latency, response, wait []time.Duration
+	latency := make([]time.Duration, 0, len(t.Records))
+	response := make([]time.Duration, 0, len(t.Records))
+	wait := make([]time.Duration, 0, len(t.Records))
 	for i := range t.Records {
 		r := &t.Records[i]
 		m.count(r.Outcome)
@@ -95,7 +97,7 @@ func Measure(t *trace.Trace, profile traffic.Profile) Metrics {
 	if m.Requests > 0 {
 		m.EffectiveAccuracy = unit.Accuracy(inTime / float64(m.Requests))
 	}
-	m.Latency, m.Response, m.Wait = Summarize(latency), Summarize(response), Summarize(wait)
+	m.Latency, m.Response, m.Wait = summarize(latency), summarize(response), summarize(wait)
 	m.Switches = switches(t.Records)
 	m.LongestMissRun, m.MissAfterMiss = missRuns(t.Records)
 	m.Compliance = compliances(t.Records, profile)
@@ -140,9 +142,12 @@ func missRuns(records []trace.Record) (longest int, after Proportion) {
 	for i := range records {
 		order[i] = &records[i]
 	}
-	slices.SortFunc(order, func(a, b *trace.Record) int {
+	byArrival := func(a, b *trace.Record) int {
 		return cmp.Or(cmp.Compare(a.Arrival, b.Arrival), cmp.Compare(a.Request, b.Request))
-	})
+	}
+	if !slices.IsSortedFunc(order, byArrival) {
+		slices.SortFunc(order, byArrival)
+	}
 	run, both, followed := 0, 0, 0
 	for _, r := range order {
 		miss := r.Outcome != trace.OnTime

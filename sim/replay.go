@@ -114,6 +114,8 @@ func newRecordedSource(t *trace.Trace) (*recordedSource, error) {
 	return s, nil
 }
 
+func (s *recordedSource) about() int { return len(s.requests) }
+
 func (s *recordedSource) next() (policy.Request, bool) {
 	if s.handed == len(s.requests) {
 		return policy.Request{}, false

@@ -42,7 +42,8 @@ type server struct {
 	end                      policy.Decision // that ended it
 
 	records []trace.Record
-	shown   []policy.Request // free part of the memory for recorded queues
+	shown   []policy.Request   // free part of the memory for recorded queues
+	seen    policy.Observation // what the policy is shown; here since it escapes
 	view    [policy.MaxQueue]policy.Request
 	err     error
 }
@@ -56,12 +57,19 @@ const (
 
 var _ des.Handler = (*server)(nil)
 
+// maxRecords bounds a run. Only tests change it.
+var maxRecords = trace.MaxRecords
+
+// maxReserved bounds the records for which memory is reserved beforehand.
+const maxReserved = 1 << 16
+
 // run plays the requests of the source to their end.
 func (s *server) run(ctx context.Context) (*Result, error) {
 	s.ctx = ctx
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	s.records = make([]trace.Record, 0, min(s.source.about(), maxReserved))
 	s.expect(s.source.next())
 	s.kernel.Run(des.Forever)
 	if s.err != nil {
@@ -137,8 +145,10 @@ func (s *server) wake() {
 func (s *server) decide() {
 	for !s.busy && s.queue.len() > 0 && s.err == nil {
 		o := s.observe()
-		d := s.policy.Decide(&o)
-		o.Queue = s.keep(s.queue.show(s.view[:0]))
+		s.seen = o
+		s.seen.Queue = s.queue.show(s.view[:0])
+		d := s.policy.Decide(&s.seen)
+		o.Queue = s.keep()
 		w := s.queue.take()
 		err := d.Check(s.model)
 		if err == nil && d.Reason == "" {
@@ -160,12 +170,11 @@ func (s *server) decide() {
 	}
 }
 
-// observe returns what the policy may look at. Its queue is valid until the next call.
+// observe returns what the policy may look at but the queue.
 func (s *server) observe() policy.Observation {
 	return policy.Observation{
 		Now: s.kernel.Now(), Level: s.lastLevel, Processor: s.lastProcessor,
-		Queue: s.queue.show(s.view[:0]), Waiting: s.queue.len(),
-		Limit: s.scenario.Limit, MinAccuracy: s.scenario.Accuracy,
+		Waiting: s.queue.len(), Limit: s.scenario.Limit, MinAccuracy: s.scenario.Accuracy,
 	}
 }
 
@@ -238,25 +247,25 @@ func (s *server) exit(w waiting, o policy.Observation, d policy.Decision) {
 // asked.
 func (s *server) refuse(r policy.Request) {
 	o := s.observe()
-	o.Queue, o.Waiting = nil, 0
+	o.Waiting = 0
 	s.giveUp(r, o, s.end, trace.Refused)
 }
 
 func (s *server) record(r trace.Record) {
-	if len(s.records) >= trace.MaxRecords {
-		s.fail(fmt.Errorf("sim: policy %q: more than %d requests", s.spec, trace.MaxRecords))
+	if len(s.records) >= maxRecords {
+		s.fail(fmt.Errorf("sim: policy %q: more than %d requests", s.spec, maxRecords))
 		return
 	}
 	s.records = append(s.records, r)
 }
 
-// keep copies a queue into memory of its own.
-func (s *server) keep(q []policy.Request) []policy.Request {
-	if cap(s.shown)-len(s.shown) < len(q) {
+// keep returns the visible queue in memory of its own.
+func (s *server) keep() []policy.Request {
+	if cap(s.shown)-len(s.shown) < policy.MaxQueue {
 		s.shown = make([]policy.Request, 0, 1024)
 	}
 	n := len(s.shown)
-	s.shown = append(s.shown, q...)
+	s.shown = s.queue.show(s.shown)
 	return slices.Clip(s.shown[n:])
 }
 

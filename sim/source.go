@@ -6,6 +6,7 @@ import (
 
 	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/policy"
+	"github.com/dynofa/dynofa/deploy/trace"
 )
 
 // source hands out the requests of a run in order of arrival.
@@ -15,6 +16,8 @@ type source interface {
 	// after returns the request that follows what became of one at the given time, false if that
 	// brings about none.
 	after(at time.Duration, answered bool) (policy.Request, bool)
+	// about returns a guess at the number of requests, not negative.
+	about() int
 }
 
 // scenarioSource plays a scenario's arrivals.
@@ -43,6 +46,17 @@ func newScenarioSource(s *traffic.Scenario, seed uint64, replication int) *scena
 // unanswered is how long a closed-loop user who gets no answer and has no limit waits at least before
 // asking again.
 const unanswered = 10 * time.Millisecond
+
+func (s *scenarioSource) about() int {
+	n := trace.MaxRecords
+	if s.scenario.Requests > 0 {
+		n = int(min(s.scenario.Requests, trace.MaxRecords))
+	}
+	if s.scenario.Duration > 0 {
+		n = min(n, int(min(s.scenario.Arrivals.Rate()*s.scenario.Duration.Seconds()*1.1, trace.MaxRecords))+100)
+	}
+	return n
+}
 
 func (s *scenarioSource) next() (policy.Request, bool) {
 	at, ok := s.arrivals.Next(s.rng)

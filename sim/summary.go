@@ -22,12 +22,14 @@ type Summary struct {
 }
 
 // Summarize describes a sample, which it leaves as it is. O(n log n).
-func Summarize(sample []time.Duration) Summary {
-	n := len(sample)
+func Summarize(sample []time.Duration) Summary { return summarize(slices.Clone(sample)) }
+
+// summarize describes a sample, which it sorts.
+func summarize(sorted []time.Duration) Summary {
+	n := len(sorted)
 	if n == 0 {
 		return Summary{}
 	}
-	sorted := slices.Clone(sample)
 	slices.Sort(sorted)
 	at := func(q float64) time.Duration { return sorted[max(0, int(math.Ceil(q*float64(n)))-1)] }
 	var sum float64

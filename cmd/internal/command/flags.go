@@ -83,7 +83,7 @@ func SplitList(flag, text string) ([]string, error) {
 func Required(pairs ...string) error {
 	for i := 0; i < len(pairs); i += 2 {
 		if pairs[i+1] == "" {
-			return Usagef("--%s is Required", pairs[i])
+			return Usagef("--%s is required", pairs[i])
 		}
 	}
 	return nil

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/dynofa/dynofa/datasets/unit"
 )
 
 // ErrUnknown is wrapped by the error of New and About for a policy that does not exist.
@@ -195,6 +193,3 @@ func (s *settings) processor(m *Model) int {
 
 // processorParam is shared by the policies that manage one processor.
 var processorParam = Param{Name: "processor", Doc: "the processor that serves; by default the model's first"}
-
-// partsPerMillion returns an accuracy as an integer, so that comparisons do not hang on a last bit.
-func partsPerMillion(a unit.Accuracy) int64 { return int64(float64(float64(a)*1e6) + 0.5) }

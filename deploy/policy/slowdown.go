@@ -60,21 +60,26 @@ func fromShare(share float64) factor {
 
 // slowdown estimates by what factor inferences take longer than predicted.
 //
-// It is the highest ratio seen lately, with hysteresis: a higher ratio is taken over at once; a lower
-// one only if patience observations in a row stayed below the value by more than the dead band, and then
-// the highest of those. So it reacts to the first slow inference, it covers the noise that it has
-// seen, and in a constant environment it settles. One slow inference costs patience cautious ones, since
-// slow ones come in bursts. If lowering turns out wrong within as many observations, patience doubles, up
-// to slowdownCap times its first value, until a lowering stands: an error of the predictions that
-// differs between levels makes probing rare instead of an oscillation.
+// It is the highest ratio seen lately, with hysteresis. A higher ratio is taken over at once, so the
+// first slow inference is answered and the noise that was seen is covered. A lower one is taken over
+// only when patience observations in a row stayed below the value by more than the dead band, and then it
+// is the highest of those; so in a constant environment the value settles. One exception: if the
+// inference after a jump is as fast as before the jump, the jump was an outlier and is undone.
+//
+// If lowering the value turns out wrong within as many observations as patience was at first, patience
+// doubles, up to slowdownCap times that, and no jump is taken for an outlier until a lowering has stood
+// for twice the patience.
+// So slow inferences that come in bursts are respected, and predictions that are wrong by different
+// factors for different levels make probing rare instead of an oscillation.
 type slowdown struct {
 	value    factor
 	band     factor // 1 + dead band
-	first    int    // patience to begin with
+	before   factor // value before the jump that the last observation was, 0 if it was none
+	first    int    // patience at first
 	patience int
-	count    int    // observations since the last change of value, or since the last block of them
+	count    int    // observations in a row that were below value by more than the dead band
 	peak     factor // the highest of them
-	lowered  int    // observations since value was lowered, 0 if that is settled
+	lowered  int    // observations since value was lowered, this one included; 0 if that is settled
 }
 
 const slowdownCap = 64
@@ -88,28 +93,43 @@ func (s *slowdown) observe(r factor) {
 	if s.lowered > 0 {
 		s.settle(r)
 	}
-	if r > s.value {
-		s.value, s.count, s.peak = r, 0, 0
+	before := s.before
+	s.before = 0
+	switch {
+	case r > s.value:
+		if r > s.value.times(s.band) {
+			s.before = s.value
+		}
+		s.set(r)
+		return
+	case before > 0 && s.patience == s.first && r <= before.times(s.band):
+		s.set(max(before, r))
+		s.lowered = 1
+		return
+	}
+	if r.times(s.band) >= s.value {
+		s.count, s.peak = 0, 0
 		return
 	}
 	s.count++
 	s.peak = max(s.peak, r)
-	if s.count < s.patience {
-		return
+	if s.count >= s.patience {
+		s.set(s.peak)
+		s.lowered = 1
 	}
-	if s.peak.times(s.band) < s.value {
-		s.value, s.lowered = s.peak, 1
-	}
-	s.count, s.peak = 0, 0
 }
+
+func (s *slowdown) set(value factor) { s.value, s.count, s.peak = value, 0, 0 }
 
 // settle judges the last lowering by the next ratio.
 func (s *slowdown) settle(r factor) {
 	switch {
 	case r > s.value.times(s.band):
-		s.patience = min(2*s.patience, slowdownCap*s.first)
+		if s.lowered <= s.first {
+			s.patience = min(2*s.patience, slowdownCap*s.first)
+		}
 		s.lowered = 0
-	case s.lowered > s.first:
+	case s.lowered > 2*s.patience:
 		s.patience = s.first
 		s.lowered = 0
 	default:

@@ -133,9 +133,7 @@ func familyShowCommand() *cli.Command {
 
 func printFamily(c *cli.Context, f *family.Family, format string) error {
 	g := &command.Grid{Head: []string{"level", "accuracy", "accuracy_origin"}}
-	for _, p := range f.Processors() {
-		g.Head = append(g.Head, p)
-	}
+	g.Head = append(g.Head, f.Processors()...)
 	g.Head = append(g.Head, "macs", "params", "arch")
 	for i, l := range f.Levels {
 		row := []any{i, l.Accuracy, l.AccuracyOrigin}

@@ -1,6 +1,10 @@
 package policy
 
-import "time"
+import (
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+)
 
 // Ladder is the runtime manager of Dynamic-OFA's published code, its flaws included. The code runs
 // one process per level, which counts its images i from 0 and, after every image:
@@ -143,13 +147,13 @@ func (l *Ladder) start() { l.images, l.logged, l.taken, l.sum = 0, 0, 0, 0 }
 // step returns how far to move: -1, 0 or 1.
 func (l *Ladder) step(o *Observation) (int, Reason) {
 	limit := o.Limit - o.Limit%l.limitStep
-	required := wholePercent(float64(o.MinAccuracy))
+	required := partsPerMillion(o.MinAccuracy) / 10_000 * 10_000 // cut to whole per cent
 	switch {
 	case l.images < l.minImages:
 		return 0, ReasonStay
 	case o.Limit > 0 && l.tooSlow(limit):
 		return -1, ReasonTooSlow
-	case l.logged > l.upCount && limit != neverUp && l.m.Levels[l.level].Accuracy.Percent()+1e-9 < required:
+	case l.logged > l.upCount && limit != neverUp && partsPerMillion(l.m.Levels[l.level].Accuracy) < required:
 		return 1, ReasonInaccurate
 	case l.images >= l.dataset:
 		return 1, ReasonDataEnds
@@ -188,8 +192,6 @@ func (l *Ladder) Observe(c Completion) {
 	l.sum += latency
 }
 
-// wholePercent cuts a fraction to whole per cent, as int() does in the authors' code. A fraction
-// that is a whole per cent but for rounding counts as that one.
-func wholePercent(fraction float64) float64 {
-	return float64(int(float64(fraction*100) + 1e-9))
-}
+// partsPerMillion returns an accuracy as an integer, so that no comparison hangs on a last bit and
+// a fraction that is a whole per cent but for rounding counts as that one.
+func partsPerMillion(a unit.Accuracy) int64 { return int64(float64(float64(a)*1e6) + 0.5) }

@@ -14,17 +14,6 @@ import (
 	"github.com/dynofa/dynofa/deploy/policy"
 )
 
-// The text form of a trace:
-//
-//	# {"version":1,...}            the header as JSON, one line
-//	request,arrival_ns,...         the names of the columns
-//	0,0,60000000,...               one line per request, in order of decision
-//
-// Every line ends in a line feed; nothing is quoted. There is one text for every trace and the
-// reader takes no other, so equal traces are equal bytes. Times are whole nanoseconds since the
-// start of the run, accuracies the shortest decimal fraction that is the same float64, the queue
-// is id:arrival:deadline for each visible request with semicolons between them.
-
 // columns names the columns.
 var columns = []string{
 	"request", "arrival_ns", "deadline_ns",

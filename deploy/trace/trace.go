@@ -4,6 +4,19 @@
 //
 // It computes no statistics and draws nothing: it keeps what happened, and reads it back with
 // distrust.
+//
+// The text form of a trace is
+//
+//	# {"version":1,...}            the header as JSON, one line
+//	request,arrival_ns,...         the names of the columns
+//	0,0,60000000,...               one line per request, in order of decision
+//
+// Every line ends in a line feed; nothing is quoted. There is one text for every trace and the reader
+// takes no other, so equal traces are equal bytes. Times are whole nanoseconds since the start of the
+// run, accuracies the shortest decimal fraction that is the same float64, the queue is
+// id:arrival:deadline for each visible request with semicolons between them. Columns now_ns to queue
+// are the observation, action to reason the decision; last_level and last_processor are those that
+// served last.
 package trace
 
 import (

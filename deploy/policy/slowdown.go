@@ -80,6 +80,7 @@ type slowdown struct {
 	count    int    // observations in a row that were below value by more than the dead band
 	peak     factor // the highest of them
 	lowered  int    // observations since value was lowered, this one included; 0 if that is settled
+	floor    factor // what it was lowered to
 }
 
 const slowdownCap = 64
@@ -103,8 +104,7 @@ func (s *slowdown) observe(r factor) {
 		s.set(r)
 		return
 	case before > 0 && s.patience == s.first && r <= before.times(s.band):
-		s.set(max(before, r))
-		s.lowered = 1
+		s.lower(max(before, r))
 		return
 	}
 	if r.times(s.band) >= s.value {
@@ -114,17 +114,22 @@ func (s *slowdown) observe(r factor) {
 	s.count++
 	s.peak = max(s.peak, r)
 	if s.count >= s.patience {
-		s.set(s.peak)
-		s.lowered = 1
+		s.lower(s.peak)
 	}
 }
 
 func (s *slowdown) set(value factor) { s.value, s.count, s.peak = value, 0, 0 }
 
-// settle judges the last lowering by the next ratio.
+func (s *slowdown) lower(value factor) {
+	s.set(value)
+	s.lowered, s.floor = 1, value
+}
+
+// settle judges the last lowering by the next ratio. Rises since then do not count for it: the value
+// may climb back by steps within the dead band, one level after the other.
 func (s *slowdown) settle(r factor) {
 	switch {
-	case r > s.value.times(s.band):
+	case r > s.floor.times(s.band):
 		if s.lowered <= s.first {
 			s.patience = min(2*s.patience, slowdownCap*s.first)
 		}

@@ -109,10 +109,12 @@ func (d *demo) paper() error {
 		return err
 	}
 	if err := d.do("sim", "compare", "--scenario", "fig7", "--policy", "static:3,ladder,slack",
-		"--plot", d.path("fig7.svg"), "--traces", d.path("fig7")); err != nil {
+		"--plot", d.path("fig7.png"), "--traces", d.path("fig7")); err != nil {
 		return err
 	}
-	return d.do("plot", "timeline", d.path("fig7", "static-3.csv"), d.path("fig7", "ladder.csv"), d.path("fig7", "slack.csv"), "-o", d.path("fig7.png"))
+	d.say("The paper's figure 7 shows its ladder comply after 6.15 s (read off the figure); see the compliance column above for\n"+
+		"the same rule in this simulation, and %s for the timelines.", d.path("fig7.png"))
+	return nil
 }
 
 // host measures, searches, simulates, exports and runs on this machine.
@@ -153,7 +155,7 @@ func (d *demo) host() error {
 		"--load", fmt.Sprintf("cpu:%d@%v-%v", plan.burners, plan.from, plan.to), "--trace", d.path("run.csv")); err != nil {
 		return err
 	}
-	if err := d.do("plot", "timeline", d.path("run.csv"), "-o", d.path("run.png")); err != nil {
+	if err := d.do("plot", "timeline", d.path("run.csv"), "--scenario", scenario, "-o", d.path("run.png")); err != nil {
 		return err
 	}
 	return d.do("sim", "replay", d.path("run.csv"))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/trace"
 	lutplot "github.com/dynofa/dynofa/lut/plot"
 	searchplot "github.com/dynofa/dynofa/search/plot"
@@ -199,15 +200,25 @@ func plotTableCommand() *cli.Command {
 }
 
 func plotTimelineCommand() *cli.Command {
-	var out string
+	var out, scenario string
 	return &cli.Command{
 		Name:      "timeline",
 		Usage:     "latency, level and misses over time, a panel per trace",
 		ArgsUsage: "TRACE...",
-		Flags:     []cli.Flag{plotOutputFlag(&out)},
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "scenario", Usage: "mark the disturbances of this `SCENARIO`, a file or a built-in one", Destination: &scenario},
+			plotOutputFlag(&out),
+		},
 		Action: func(c *cli.Context) error {
 			if err := plotOutput(out); err != nil {
 				return err
+			}
+			var s *traffic.Scenario
+			if scenario != "" {
+				var err error
+				if s, err = loadScenario(scenario); err != nil {
+					return err
+				}
 			}
 			var traces []*trace.Trace
 			for _, path := range c.Args().Slice() {
@@ -217,7 +228,7 @@ func plotTimelineCommand() *cli.Command {
 				}
 				traces = append(traces, t)
 			}
-			return plotTraces(out, traces)
+			return plotTraces(out, traces, s)
 		},
 	}
 }

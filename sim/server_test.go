@@ -97,9 +97,9 @@ func TestInitialLevel(t *testing.T) {
 		want   map[string]string
 		first  int
 	}{
-		{"told", "ladder", nil, map[string]string{"initial_level": "2", "min_images": "40"}, 2},
-		{"given", "ladder", map[string]string{"initial_level": "4"}, map[string]string{"initial_level": "4", "min_images": "40"}, 4},
-		{"over the scenario's", "ladder", map[string]string{"min_images": "7"}, map[string]string{"initial_level": "2", "min_images": "7"}, 2},
+		{"told", "ladder", nil, map[string]string{"initial_level": "2", "min_images": "40", "restart_at": "2.47s"}, 2},
+		{"given", "ladder", map[string]string{"initial_level": "4"}, map[string]string{"initial_level": "4", "min_images": "40", "restart_at": "2.47s"}, 4},
+		{"over the scenario's", "ladder", map[string]string{"min_images": "7"}, map[string]string{"initial_level": "2", "min_images": "7", "restart_at": "2.47s"}, 2},
 		{"not wanted", "static:5", nil, nil, 5},
 	} {
 		r := run(t, sim.Config{Scenario: s, Family: paper(t), Policy: tt.spec, Params: tt.params})

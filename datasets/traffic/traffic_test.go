@@ -26,7 +26,7 @@ func ExampleBuiltin() {
 	fmt.Println(s.Slowdown("gpu", 2*time.Second), s.Slowdown("gpu", 3*time.Second), s.SwitchTime("ladder"), s.Params("ladder"))
 	// Output:
 	// paper-gpu6 gpu closed-loop 60ms 76.00% 3 12s
-	// 1 1.23 580ms map[min_images:40]
+	// 1 1.23 580ms map[min_images:40 restart_at:2.47s]
 }
 
 func ExampleParse() {

@@ -18,4 +18,5 @@ const (
 	streamMating
 	streamCrossover
 	streamMutation
+	streamLocal
 )

@@ -75,11 +75,15 @@ func (m NSGA2) withDefaults() NSGA2 {
 
 // Search evolves generations of v.Population() candidates until v says that the search has ended.
 func (m NSGA2) Search(ctx context.Context, v *Evaluator) error {
+	return m.evolve(ctx, v, newStreams(v), v.Initial(), func() bool { return false })
+}
+
+// evolve is Search from a given start until done says so, which it asks after each generation.
+func (m NSGA2) evolve(ctx context.Context, v *Evaluator, streams streams, start []Genome, done func() bool) error {
 	m = m.withDefaults()
 	n := v.Population()
-	streams := newStreams(v)
 	population := make([]Genome, 0, 2*n)
-	for _, g := range v.Initial() {
+	for _, g := range start {
 		if len(population) < n {
 			population = append(population, append(Genome(nil), g...))
 		}
@@ -91,13 +95,16 @@ func (m NSGA2) Search(ctx context.Context, v *Evaluator) error {
 		}
 		population = append(population, g)
 	}
+	if len(population) == 0 {
+		return v.Exhausted()
+	}
 	objectives := make([]Objectives, len(population), 2*n)
 	if err := v.Evaluate(ctx, population, objectives); err != nil {
 		return err
 	}
 	population, objectives = m.survive(population, objectives, len(population))
 	for {
-		if err := v.EndGeneration(); err != nil {
+		if err := v.EndGeneration(); err != nil || done() {
 			return err
 		}
 		children := m.mate(v, population, n, streams)

@@ -23,7 +23,9 @@ import (
 var ctx = context.Background()
 
 // methods are all methods with their defaults.
-func methods() []search.Method { return []search.Method{search.NSGA2{}, search.Random{}} }
+func methods() []search.Method {
+	return []search.Method{search.NSGA2{}, search.Memetic{}, search.Random{}}
+}
 
 // A space of 2 * (2*2 + 2*2*2*2 + ...) = 2 * (4+16+64) = 168 networks fits any budget: the front must be
 // the exhaustive one, whatever the method, and the search must end by itself.
@@ -334,6 +336,7 @@ func TestSettingsErrors(t *testing.T) {
 		"reference latency":  {search.Settings{Reference: search.Objectives{Accuracy: 0.75}}, "reference: latency 0 ns"},
 		"crossover":          {search.Settings{Method: search.NSGA2{CrossoverRate: 1.1}}, "crossover rate 1.1"},
 		"mutation":           {search.Settings{Method: search.NSGA2{MutatedGenes: math.NaN()}}, "NaN mutated genes"},
+		"share":              {search.Settings{Method: search.Memetic{Each: -1}}, "-1 evaluations for each evolution"},
 		"initial":            {search.Settings{Initial: []supernet.Arch{{R: 32}}}, "initial network 0: architecture"},
 		"initial resolution": {search.Settings{Initial: []supernet.Arch{p.Space.Uniform(3, 3, 1, 40)}}, "resolution 40 is not searched"},
 	} {

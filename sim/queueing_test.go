@@ -16,7 +16,7 @@ import (
 func TestMeanWait(t *testing.T) {
 	const (
 		replications = 20
-		customers    = 30_000
+		customers    = 22_000
 		warmUp       = 1_000
 		student      = 2.0930 // 97.5% quantile of Student's t with 19 degrees of freedom
 	)

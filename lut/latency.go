@@ -16,6 +16,11 @@ type Latency struct {
 	Min, P50, P90, P99 unit.Nanoseconds
 	Mean, Std          unit.Nanoseconds
 	CILow, CIHigh      unit.Nanoseconds // 95% confidence interval of the median
+	// Preempted counts the samples during which the system gave the processor to somebody else. They
+	// are among the N if the statistics rest on them, and beside the N if they were set aside: a
+	// warning says which.
+	Preempted int
+	Grade     Grade
 	// Warnings say what is doubtful; every report that uses the entry repeats them.
 	Warnings []string
 }
@@ -52,6 +57,12 @@ func (l Latency) Validate() error {
 	}
 	if l.N < 0 {
 		errs = append(errs, fmt.Errorf("sample count %d is negative", l.N))
+	}
+	if l.Preempted < 0 {
+		errs = append(errs, fmt.Errorf("count of preempted samples %d is negative", l.Preempted))
+	}
+	if err := l.Grade.Validate(); err != nil {
+		errs = append(errs, err)
 	}
 	for _, s := range []struct {
 		name  string

@@ -59,6 +59,7 @@ type Table struct {
 	// judge sums over Entries.
 	Networks    []NetworkLatency
 	Calibration Calibration
+	Grade       Grade // of the table as a whole
 	Warnings    []string
 }
 
@@ -100,7 +101,7 @@ func (t *Table) Validate() error {
 	if err := t.Point.validate(); err != nil {
 		errs = append(errs, err)
 	}
-	if err := t.Calibration.validate(); err != nil {
+	if err := errors.Join(t.Calibration.validate(), t.Grade.Validate()); err != nil {
 		errs = append(errs, err)
 	}
 	facts := make(map[string]bool, len(t.Provenance))

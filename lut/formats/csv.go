@@ -17,7 +17,7 @@ import (
 )
 
 // csvTitle is the first line of a CSV table; the number is the version of the format.
-const csvTitle = "# dynofa latency table, format 1"
+const csvTitle = "# dynofa latency table, format 2"
 
 // Bounds on CSV files.
 const (
@@ -29,8 +29,8 @@ const (
 
 // csvColumns are the columns of a row. A block's name is its text form (supernet.ParseBlock), a
 // network's its architecture (supernet.ParseArch); networks have no resolution of their own. Times
-// are nanoseconds, empty where unknown. warnings is a JSON list of strings.
-var csvColumns = []string{"kind", "resolution", "name", "n", "min_ns", "p50_ns", "p90_ns", "p99_ns", "mean_ns", "std_ns", "ci_low_ns", "ci_high_ns", "warnings"}
+// are nanoseconds, empty where unknown. grade is A to D or empty; warnings is a JSON list of strings.
+var csvColumns = []string{"kind", "resolution", "name", "n", "min_ns", "p50_ns", "p90_ns", "p99_ns", "mean_ns", "std_ns", "ci_low_ns", "ci_high_ns", "preempted", "grade", "warnings"}
 
 const (
 	kindBlock   = "block"
@@ -84,7 +84,7 @@ func csvRow(kind, resolution, name string, l lut.Latency) []string {
 		}
 		row = append(row, text)
 	}
-	return append(row, jsonList(l.Warnings))
+	return append(row, strconv.Itoa(l.Preempted), string(l.Grade), jsonList(l.Warnings))
 }
 
 // statistics returns the statistics of l in the order of the columns.
@@ -233,7 +233,12 @@ func csvLatency(cells []string) (lut.Latency, error) {
 		}
 		*v = unit.Nanoseconds(f)
 	}
-	if err := json.Unmarshal([]byte(cells[len(cells)-1]), &l.Warnings); err != nil {
+	rest := cells[1+len(statistics(&l)):]
+	if l.Preempted, err = strconv.Atoi(rest[0]); err != nil || strconv.Itoa(l.Preempted) != rest[0] {
+		return l, fmt.Errorf("preempted %q is not a count", clip(rest[0]))
+	}
+	l.Grade = lut.Grade(strings.Clone(rest[1]))
+	if err := json.Unmarshal([]byte(rest[2]), &l.Warnings); err != nil {
 		return l, fmt.Errorf("warnings are no JSON list of texts: %v", err)
 	}
 	if len(l.Warnings) == 0 {

@@ -44,12 +44,13 @@ func fullTable(t testing.TB) *lut.Table {
 		Created:    time.Date(2026, 1, 2, 3, 4, 5, 678900000, time.UTC),
 		Provenance: []lut.Fact{{Name: "kernel", Value: "6.1 # not a comment"}, {Name: "empty", Value: ""}},
 		Entries: []lut.Entry{
-			{Key: lut.Key{Resolution: 0, Block: blocks[4]}, Latency: lut.Latency{N: 300, Min: 1, P50: 2.5, P90: 3, P99: 1e6 / 3.0, Mean: 2.75, Std: 1e-7, CILow: 2, CIHigh: 3, Warnings: []string{"drift, \"bad\"", "<two>"}}},
+			{Key: lut.Key{Resolution: 0, Block: blocks[4]}, Latency: lut.Latency{N: 300, Min: 1, P50: 2.5, P90: 3, P99: 1e6 / 3.0, Mean: 2.75, Std: 1e-7, CILow: 2, CIHigh: 3, Preempted: 17, Grade: lut.GradeC, Warnings: []string{"drift, \"bad\"", "<two>"}}},
 			{Key: lut.Key{Resolution: 128, Block: blocks[0]}, Latency: lut.MeanOnly(7, 123456789.123, 0)},
 			{Key: lut.Key{Resolution: 128, Block: blocks[95]}, Latency: lut.MeanOnly(0, 1, unit.Nanoseconds(math.NaN()))},
 		},
 		Networks:    []lut.NetworkLatency{{Arch: arch.String(), Latency: lut.MeanOnly(50, 4e7, 2e5)}},
 		Calibration: lut.Calibration{Offset: -1.5, Scale: 1.03},
+		Grade:       lut.GradeD,
 		Warnings:    []string{"clocks were not locked", ""},
 	}
 }
@@ -167,48 +168,51 @@ func TestCSVErrors(t *testing.T) {
 	}
 	line := func(n int) string { return fmt.Sprintf("line %d: ", n) }
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":             {"", "line 1: the first line is not"},
-		"another file":      {"a,b\n1,2\n", "line 1: the first line is not"},
-		"newer":             {replace("format 1", "format 2"), "line 1: the first line is not"},
-		"header only":       {head, line(at) + "the row of column names is missing"},
-		"column order":      {replace("n,min_ns", "min_ns,n"), line(at+1) + `column 4 is "min_ns", want "n"`},
-		"column missing":    {replace("ns,warnings", "ns"), line(at+1) + "wrong number of fields"},
-		"short row":         {head + lines[0] + "block,1\n", line(at+2) + "wrong number of fields"},
-		"bare quote":        {head + lines[0] + "blo\"ck\n", line(at+2) + `bare "`},
-		"open quote":        {head + lines[0] + "\"block\n", "line "},
-		"kind":              {replace("block,0", "brick,0"), line(at+2) + `kind "brick"`},
-		"resolution":        {replace("block,0", "block,-1"), `resolution "-1"`},
-		"resolution zeros":  {replace("block,0", "block,00"), `resolution "00"`},
-		"block":             {replace("mbconv in", "mbconv on"), `unknown field "on"`},
-		"network's r":       {replace("network,,", "network,128,"), "no resolution of its own"},
-		"architecture":      {replace(`{""ks""`, `{""kz""`), `unknown key "kz"`},
-		"spaces":            {replace(`{""ks"":`, `{""ks"": `), "not in canonical form"},
-		"count":             {replace(",300,", ",3.5,"), `n "3.5"`},
-		"negative count":    {replace(",300,", ",-3,"), `n "-3" is not a count`},
-		"negative":          {replace(",2.5,", ",-2.5,"), "p50_ns is negative"},
-		"NaN":               {replace(",2.5,", ",NaN,"), `p50_ns "NaN" is not a decimal number`},
-		"infinite":          {replace(",2.5,", ",Inf,"), `p50_ns "Inf"`},
-		"overflow":          {replace(",2.5,", ",1e999,"), "p50_ns is too large"},
-		"hexadecimal":       {replace(",2.5,", ",0x1p4,"), `p50_ns "0x1p4"`},
-		"order":             {replace(",2.5,", ",20,"), "p90 is below p50"},
-		"nothing known":     {replace(",1.23456789123e+08,0,", ",,,"), line(at+4) + "neither median nor mean"},
-		"warnings":          {replace(",[]", ",none"), "warnings are no JSON list"},
-		"unknown name":      {replace("# threads", "# treads"), `unknown name "treads"`},
-		"repeated name":     {replace("# threads: 4\n", "# threads: 4\n# threads: 4\n"), line(10) + "threads is repeated"},
-		"not quoted":        {replace(`"onnxruntime"`, "onnxruntime"), "runtime: value is no quoted text"},
-		"null":              {replace(`"onnxruntime"`, "null"), "runtime: value is no quoted text"},
-		"number":            {replace("# threads: 4", "# threads: four"), "threads: "},
-		"zero written":      {replace("# threads: 4", "# threads: 0"), `threads: "0" is not written as dynofa writes it`},
-		"clock":             {replace("1.9e+09", "NaN"), "cpu_clock_hz: NaN is no finite number"},
-		"created":           {replace("2026-01", "2026-13"), "created: "},
-		"period":            {replace("period_ns: ", "period_ns: 9"), ""},
-		"period overflow":   {replace("period_ns: ", "period_ns: 99999999999999"), "period_ns: "},
-		"fact":              {replace(`["empty",""]`, `["empty"]`), "fact is no JSON list of two texts"},
-		"warning":           {replace(`# warning: ""`, `# warning: 3`), "warning value is no quoted text"},
-		"no colon":          {replace("# origin: ", "# origin "), "is not of the form"},
-		"comment":           {replace("# origin", "#origin"), "is not of the form"},
-		"long header":       {replace("# origin", "# "+strings.Repeat("x", 1<<17)), "longer than 65536 bytes"},
-		"many header lines": {head + strings.Repeat("# warning: \"\"\n", 20000), "more than the 10000 lines of header"},
+		"empty":              {"", "line 1: the first line is not"},
+		"another file":       {"a,b\n1,2\n", "line 1: the first line is not"},
+		"newer":              {replace("format 2", "format 3"), "line 1: the first line is not"},
+		"header only":        {head, line(at) + "the row of column names is missing"},
+		"column order":       {replace("n,min_ns", "min_ns,n"), line(at+1) + `column 4 is "min_ns", want "n"`},
+		"column missing":     {replace("grade,warnings", "ns"), line(at+1) + "wrong number of fields"},
+		"short row":          {head + lines[0] + "block,1\n", line(at+2) + "wrong number of fields"},
+		"bare quote":         {head + lines[0] + "blo\"ck\n", line(at+2) + `bare "`},
+		"open quote":         {head + lines[0] + "\"block\n", "line "},
+		"kind":               {replace("block,0", "brick,0"), line(at+2) + `kind "brick"`},
+		"resolution":         {replace("block,0", "block,-1"), `resolution "-1"`},
+		"resolution zeros":   {replace("block,0", "block,00"), `resolution "00"`},
+		"block":              {replace("mbconv in", "mbconv on"), `unknown field "on"`},
+		"network's r":        {replace("network,,", "network,128,"), "no resolution of its own"},
+		"architecture":       {replace(`{""ks""`, `{""kz""`), `unknown key "kz"`},
+		"spaces":             {replace(`{""ks"":`, `{""ks"": `), "not in canonical form"},
+		"count":              {replace(",300,", ",3.5,"), `n "3.5"`},
+		"negative count":     {replace(",300,", ",-3,"), `n "-3" is not a count`},
+		"negative":           {replace(",2.5,", ",-2.5,"), "p50_ns is negative"},
+		"NaN":                {replace(",2.5,", ",NaN,"), `p50_ns "NaN" is not a decimal number`},
+		"infinite":           {replace(",2.5,", ",Inf,"), `p50_ns "Inf"`},
+		"overflow":           {replace(",2.5,", ",1e999,"), "p50_ns is too large"},
+		"hexadecimal":        {replace(",2.5,", ",0x1p4,"), `p50_ns "0x1p4"`},
+		"order":              {replace(",2.5,", ",20,"), "p90 is below p50"},
+		"nothing known":      {replace(",1.23456789123e+08,0,", ",,,"), line(at+4) + "neither median nor mean"},
+		"preempted":          {replace(",17,C,", ",017,C,"), `preempted "017" is not a count`},
+		"negative preempted": {replace(",17,C,", ",-17,C,"), "preempted samples -17 is negative"},
+		"grade":              {replace(",17,C,", ",17,E,"), `grade "E" is none of`},
+		"warnings":           {replace(",[]", ",none"), "warnings are no JSON list"},
+		"unknown name":       {replace("# threads", "# treads"), `unknown name "treads"`},
+		"repeated name":      {replace("# threads: 4\n", "# threads: 4\n# threads: 4\n"), line(10) + "threads is repeated"},
+		"not quoted":         {replace(`"onnxruntime"`, "onnxruntime"), "runtime: value is no quoted text"},
+		"null":               {replace(`"onnxruntime"`, "null"), "runtime: value is no quoted text"},
+		"number":             {replace("# threads: 4", "# threads: four"), "threads: "},
+		"zero written":       {replace("# threads: 4", "# threads: 0"), `threads: "0" is not written as dynofa writes it`},
+		"clock":              {replace("1.9e+09", "NaN"), "cpu_clock_hz: NaN is no finite number"},
+		"created":            {replace("2026-01", "2026-13"), "created: "},
+		"period":             {replace("period_ns: ", "period_ns: 9"), ""},
+		"period overflow":    {replace("period_ns: ", "period_ns: 99999999999999"), "period_ns: "},
+		"fact":               {replace(`["empty",""]`, `["empty"]`), "fact is no JSON list of two texts"},
+		"warning":            {replace(`# warning: ""`, `# warning: 3`), "warning value is no quoted text"},
+		"no colon":           {replace("# origin: ", "# origin "), "is not of the form"},
+		"comment":            {replace("# origin", "#origin"), "is not of the form"},
+		"long header":        {replace("# origin", "# "+strings.Repeat("x", 1<<17)), "longer than 65536 bytes"},
+		"many header lines":  {head + strings.Repeat("# warning: \"\"\n", 20000), "more than the 10000 lines of header"},
 	} {
 		tab, err := formats.ReadCSV(strings.NewReader(c.text))
 		if c.want == "" {
@@ -259,15 +263,15 @@ func ExampleWriteCSV() {
 		fmt.Println(err)
 	}
 	// Output:
-	// # dynofa latency table, format 1
+	// # dynofa latency table, format 2
 	// # space: "ofa-mbv3-w1.2"
 	// # device: "board"
 	// # processor: "cpu"
 	// # threads: 1
 	// # origin: "modelled"
 	// # source: "an example"
-	// kind,resolution,name,n,min_ns,p50_ns,p90_ns,p99_ns,mean_ns,std_ns,ci_low_ns,ci_high_ns,warnings
-	// block,160,stem in=160x160x3 out=80x80x24 k=3 s=2 act=hswish,5,,,,,1.5e+06,20000,,,[]
+	// kind,resolution,name,n,min_ns,p50_ns,p90_ns,p99_ns,mean_ns,std_ns,ci_low_ns,ci_high_ns,preempted,grade,warnings
+	// block,160,stem in=160x160x3 out=80x80x24 k=3 s=2 act=hswish,5,,,,,1.5e+06,20000,,,0,,[]
 }
 
 // equalOrNaN compares statistics; unknown ones are equal.

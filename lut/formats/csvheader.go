@@ -64,6 +64,7 @@ var headerFields = []headerField{
 		}},
 	numberField("calibration_scale", func(t *lut.Table) *float64 { return &t.Calibration.Scale }),
 	numberField("calibration_offset_ns", func(t *lut.Table) *float64 { return (*float64)(&t.Calibration.Offset) }),
+	textField("grade", func(t *lut.Table) *string { return (*string)(&t.Grade) }),
 }
 
 const (

@@ -67,8 +67,8 @@ func FuzzCSV(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b.Bytes())
-	f.Add([]byte("# dynofa latency table, format 1\nkind"))
-	f.Add([]byte("# dynofa latency table, format 1\n# created: 2026-01-02T03:04:05+02:00\n"))
+	f.Add([]byte("# dynofa latency table, format 2\nkind"))
+	f.Add([]byte("# dynofa latency table, format 2\n# created: 2026-01-02T03:04:05+02:00\n"))
 	if data, err := os.ReadFile("testdata/ofa-json/128.json"); err == nil {
 		f.Add(data[:200])
 	}

@@ -54,6 +54,7 @@ func Table(seed, n int) *lut.Table {
 		// Not in alphabetical order: the order is part of the value.
 		Provenance:  []lut.Fact{{Name: "seed", Value: fmt.Sprint(seed)}, {Name: "kernel", Value: "6.1 'quoted' \"twice\"; --"}, {Name: "empty"}},
 		Calibration: lut.Calibration{Offset: -5 - x, Scale: 1.0625},
+		Grade:       lut.GradeC,
 		Warnings:    []string{"clocks were not locked", "\u00fcber"},
 	}
 	for i := range n {
@@ -61,7 +62,7 @@ func Table(seed, n int) *lut.Table {
 		v := 1e6 + x + unit.Nanoseconds(i)/3
 		switch i % 3 {
 		case 0: // everything known
-			e.Latency = lut.Latency{N: 300 + i, Min: v, P50: v + 2, P90: v + 3, P99: v + 4, Mean: v + 2.5, Std: 0.1, CILow: v + 1.5, CIHigh: v + 2.5, Warnings: []string{"drift", "a, \"b\""}}
+			e.Latency = lut.Latency{N: 300 + i, Min: v, P50: v + 2, P90: v + 3, P99: v + 4, Mean: v + 2.5, Std: 0.1, CILow: v + 1.5, CIHigh: v + 2.5, Preempted: i, Grade: lut.GradeB, Warnings: []string{"drift", "a, \"b\""}}
 		case 1: // as in published tables
 			e.Latency = lut.MeanOnly(79, v, 0)
 		case 2: // little known
@@ -102,6 +103,7 @@ func Differences(want, got *lut.Table) []string {
 	}
 	check("provenance", fmt.Sprintf("%q", want.Provenance), fmt.Sprintf("%q", got.Provenance))
 	check("calibration", want.Calibration, got.Calibration)
+	check("grade", want.Grade, got.Grade)
 	check("warnings", fmt.Sprintf("%q", want.Warnings), fmt.Sprintf("%q", got.Warnings))
 	check("number of entries", len(want.Entries), len(got.Entries))
 	for i := range min(len(want.Entries), len(got.Entries)) {
@@ -126,7 +128,7 @@ func latencyText(l lut.Latency) string {
 			s += fmt.Sprintf(" %v", float64(v))
 		}
 	}
-	return s + fmt.Sprintf(" %q", l.Warnings)
+	return s + fmt.Sprintf(" %d %q %q", l.Preempted, l.Grade, l.Warnings)
 }
 
 func put(t *testing.T, s lut.Store, tab *lut.Table) int64 {

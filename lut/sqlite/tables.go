@@ -19,13 +19,18 @@ var _ lut.Store = (*Study)(nil)
 // tableColumns are the columns of latency_tables after id, in the order of tableValues.
 const tableColumns = `space, device, processor, cpu_clock_hz, gpu_clock_hz, memory_clock_hz, power_mode, threads,
 	runtime, runtime_version, provider, precision, batch, co_runner, period_ns, origin, source, created_ns,
-	calibration_offset_ns, calibration_scale, entry_count`
+	calibration_offset_ns, calibration_scale, entry_count, grade`
 
 // latencyColumns are the columns of a distribution, in the order of latencyValues.
-const latencyColumns = "n, min_ns, p50_ns, p90_ns, p99_ns, mean_ns, std_ns, ci_low_ns, ci_high_ns, warnings"
+const latencyColumns = "n, min_ns, p50_ns, p90_ns, p99_ns, mean_ns, std_ns, ci_low_ns, ci_high_ns, preempted, grade, warnings"
 
 // PutTable implements lut.Store in one transaction.
 func (s *Study) PutTable(ctx context.Context, t *lut.Table) (int64, error) {
+	return s.putTable(ctx, t, func(*sql.Tx) error { return nil })
+}
+
+// putTable stores a table and does something else in the same transaction.
+func (s *Study) putTable(ctx context.Context, t *lut.Table, also func(*sql.Tx) error) (int64, error) {
 	if err := t.Validate(); err != nil {
 		return 0, err
 	}
@@ -40,11 +45,14 @@ func (s *Study) PutTable(ctx context.Context, t *lut.Table) (int64, error) {
 		id, err = InsertRow(ctx, tx, "latency_tables ("+tableColumns+")",
 			t.Space, p.Device, p.Processor, float64(p.CPUClock), float64(p.GPUClock), float64(p.MemoryClock), p.PowerMode, p.Threads,
 			p.Runtime, p.RuntimeVersion, p.Provider, p.Precision, p.Batch, p.CoRunner, int64(p.Period), string(t.Origin), t.Source, created,
-			float64(t.Calibration.Offset), t.Calibration.Scale, len(t.Entries))
+			float64(t.Calibration.Offset), t.Calibration.Scale, len(t.Entries), string(t.Grade))
 		if err != nil {
 			return err
 		}
-		return insertTable(ctx, tx, id, t)
+		if err := insertTable(ctx, tx, id, t); err != nil {
+			return err
+		}
+		return also(tx)
 	})
 	return id, err
 }
@@ -140,7 +148,7 @@ func selectTables(ctx context.Context, tx *sql.Tx, q lut.Query) ([]tableRow, err
 		var created sql.NullInt64
 		err := rows.Scan(&t.ID, &t.Space, &p.Device, &p.Processor, &p.CPUClock, &p.GPUClock, &p.MemoryClock, &p.PowerMode, &p.Threads,
 			&p.Runtime, &p.RuntimeVersion, &p.Provider, &p.Precision, &p.Batch, &p.CoRunner, &p.Period, &t.Origin, &t.Source, &created,
-			&t.Calibration.Offset, &t.Calibration.Scale, &r.entries)
+			&t.Calibration.Offset, &t.Calibration.Scale, &r.entries, &t.Grade)
 		t.Created = Time(created)
 		found = append(found, r)
 		return err
@@ -239,7 +247,7 @@ func latencyValues(l *lut.Latency) []any {
 		}
 		warnings = string(text)
 	}
-	return append(values, warnings)
+	return append(values, l.Preempted, string(l.Grade), warnings)
 }
 
 // statistics returns the statistics of l in the order of latencyColumns.
@@ -255,7 +263,7 @@ func scanLatency(rows *sql.Rows, l *lut.Latency, first ...any) error {
 	for i := range values {
 		targets = append(targets, &values[i])
 	}
-	if err := rows.Scan(append(targets, &warnings)...); err != nil {
+	if err := rows.Scan(append(targets, &l.Preempted, &l.Grade, &warnings)...); err != nil {
 		return err
 	}
 	for i, v := range statistics(l) {

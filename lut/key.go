@@ -59,8 +59,8 @@ func compareBlocks(a, b supernet.Block) int {
 	if a.Act != b.Act {
 		return strings.Compare(string(a.Act), string(b.Act))
 	}
-	if a.Op != supernet.OpMBConv && a.Op != supernet.OpSepConv { // the text has neither of the flags
-		return 0
+	if a.Op != supernet.OpMBConv && a.Op != supernet.OpSepConv { // the text has not both flags
+		return strings.Compare(a.String(), b.String())
 	}
 	if a.SE != b.SE {
 		return cmp.Compare(digit(a.SE), digit(b.SE))

@@ -13,12 +13,14 @@ import (
 )
 
 // Arch is one sub-network in OFA's encoding. KS and E are indexed by elastic position
-// (see Space.Positions), D by stage. Entries of inactive positions mean nothing; Space.Canonical
-// sets them to zero.
+// (see Space.Positions), D by stage (see Space.DepthEntry), W by what has a width of its own (see
+// Space.WidthEntries). Entries of inactive positions mean nothing; Space.Canonical sets them to
+// zero.
 type Arch struct {
-	KS []int     // depthwise kernel size per position
+	KS []int     // kernel size per position; may be left out where there is one size only
 	E  []float64 // expand ratio per position
-	D  []int     // active blocks per stage
+	D  []int     // active blocks per stage, beyond Stage.Base
+	W  []int     // indices of width multipliers; empty without elastic width
 	R  int       // input resolution in pixels
 }
 
@@ -26,8 +28,9 @@ type Arch struct {
 const maxArchBytes = 1 << 14
 
 // ParseArch reads OFA's JSON form, {"ks":[...],"e":[...],"d":[...],"r":224}. r may be a number or a
-// list of one; "wid":null, which the authors' files carry, is allowed. Unknown, repeated and
-// missing keys are errors that name the byte.
+// list of one; "w" is there with elastic width only, and then "ks" may be missing, as in OFA's
+// ResNet50; "wid":null, which the authors' files carry, is allowed. Unknown, repeated and missing
+// keys are errors that name the byte.
 func ParseArch(text []byte) (Arch, error) {
 	if len(text) > maxArchBytes {
 		return Arch{}, fmt.Errorf("architecture: %d bytes are more than the %d allowed", len(text), maxArchBytes)
@@ -67,7 +70,7 @@ func ParseArch(text []byte) (Arch, error) {
 		return fail("text follows the object")
 	}
 	for _, key := range []string{"ks", "e", "d", "r"} {
-		if !seen[key] {
+		if !seen[key] && (key != "ks" || !seen["w"]) {
 			return fail("key %q is missing", key)
 		}
 	}
@@ -83,6 +86,8 @@ func (a *Arch) setKey(key string, raw json.RawMessage) error {
 		a.E, err = list[float64](raw)
 	case "d":
 		a.D, err = list[int](raw)
+	case "w":
+		a.W, err = list[int](raw)
 	case "r":
 		if json.Unmarshal(raw, &a.R) == nil && string(raw) != "null" {
 			return nil
@@ -95,7 +100,7 @@ func (a *Arch) setKey(key string, raw json.RawMessage) error {
 		}
 	case "wid":
 		if string(raw) != "null" {
-			err = fmt.Errorf("must be null: elastic width is not part of this space")
+			err = fmt.Errorf("must be null: elastic width is called \"w\"")
 		}
 	default:
 		return fmt.Errorf("unknown key %q", key)
@@ -128,9 +133,11 @@ func list[T int | float64](raw json.RawMessage) ([]T, error) {
 // String returns OFA's JSON form in one line without spaces. It is the architecture's text form
 // everywhere in dynofa.
 func (a Arch) String() string {
-	b := []byte(`{"ks":`)
-	b = appendInts(b, a.KS)
-	b = append(b, `,"e":[`...)
+	b := []byte(`{`)
+	if len(a.KS) > 0 || len(a.W) == 0 {
+		b = append(appendInts(append(b, `"ks":`...), a.KS), ',')
+	}
+	b = append(b, `"e":[`...)
 	for i, e := range a.E {
 		if i > 0 {
 			b = append(b, ',')
@@ -139,6 +146,9 @@ func (a Arch) String() string {
 	}
 	b = append(b, `],"d":`...)
 	b = appendInts(b, a.D)
+	if len(a.W) > 0 {
+		b = appendInts(append(b, `,"w":`...), a.W)
+	}
 	b = append(b, `,"r":`...)
 	b = strconv.AppendInt(b, int64(a.R), 10)
 	return string(append(b, '}'))
@@ -177,28 +187,45 @@ func (a *Arch) UnmarshalJSON(text []byte) error {
 
 // Equal reports whether a and b are the same text; canonicalise first to compare networks.
 func (a Arch) Equal(b Arch) bool {
-	return a.R == b.R && slices.Equal(a.KS, b.KS) && slices.Equal(a.E, b.E) && slices.Equal(a.D, b.D)
+	return a.R == b.R && slices.Equal(a.KS, b.KS) && slices.Equal(a.E, b.E) && slices.Equal(a.D, b.D) && slices.Equal(a.W, b.W)
 }
 
-// Canonical returns a copy of a with the entries of inactive positions set to zero, so that equal
-// networks are equal values. It returns an error that names the entry if a is no sub-network of s.
-// Any resolution from 8 to 4096 is valid; s.Resolutions bounds searches only.
+// Canonical returns a copy of a with the entries of inactive positions set to zero and the other
+// entries that make no difference at their first equal value (see DepthChoices and WidthChoices),
+// so that equal networks are equal values; only expand ratios that round to the same channels stay
+// as they are. It returns an error that names the entry if a is no sub-network of s. Any resolution
+// from 8 to 4096 is valid; s.Resolutions bounds searches only.
 func (s *Space) Canonical(a Arch) (Arch, error) {
 	n := s.Positions()
-	if len(a.KS) != n || len(a.E) != n || len(a.D) != len(s.Stages) {
-		return Arch{}, fmt.Errorf("architecture: %s has %d kernel sizes, %d expand ratios and %d depths, got %d, %d and %d",
-			s.Name, n, n, len(s.Stages), len(a.KS), len(a.E), len(a.D))
+	if len(a.KS) == 0 && len(s.Kernels) == 1 {
+		a.KS = slices.Repeat(s.Kernels, n)
 	}
-	if a.R < 8 || a.R > 4096 {
-		return Arch{}, fmt.Errorf("architecture: resolution %d is outside [8, 4096]", a.R)
+	if err := s.checkLengths(a, n); err != nil {
+		return Arch{}, err
 	}
-	c := Arch{KS: make([]int, n), E: make([]float64, n), D: slices.Clone(a.D), R: a.R}
-	for stage, d := range a.D {
-		if !slices.Contains(s.Depths, d) {
-			return Arch{}, fmt.Errorf("architecture: d[%d] is %d, choices are %v", stage, d, s.Depths)
+	if err := checkResolution(a.R); err != nil {
+		return Arch{}, err
+	}
+	c := Arch{KS: make([]int, n), E: make([]float64, n), D: slices.Clone(a.D), W: slices.Clone(a.W), R: a.R}
+	for i, d := range a.D {
+		choices := s.depths(i)
+		if !slices.Contains(choices, d) {
+			return Arch{}, fmt.Errorf("architecture: d[%d] is %d, choices are %v", i, d, choices)
 		}
-		for j := range d {
-			p := stage*s.MaxDepth() + j
+		if s.StageOfEntry(i) < 0 && d != last(choices) {
+			c.D[i] = choices[0]
+		}
+	}
+	for i, w := range a.W {
+		if w < 0 || w >= len(s.Widths) {
+			return Arch{}, fmt.Errorf("architecture: w[%d] is %d, choices are 0 to %d", i, w, len(s.Widths)-1)
+		}
+		channels := s.port(i).channels
+		c.W[i] = slices.Index(channels, channels[w])
+	}
+	for stage := range s.Stages {
+		first := s.FirstPosition(stage)
+		for p := first; p < first+s.ActiveBlocks(stage, a.D); p++ {
 			if !slices.Contains(s.Kernels, a.KS[p]) {
 				return Arch{}, fmt.Errorf("architecture: ks[%d] is %d, choices are %v", p, a.KS[p], s.Kernels)
 			}
@@ -209,6 +236,35 @@ func (s *Space) Canonical(a Arch) (Arch, error) {
 		}
 	}
 	return c, nil
+}
+
+// checkLengths returns an error unless a's lists are as long as those of sub-networks of s, which
+// has n positions.
+func (s *Space) checkLengths(a Arch, n int) error {
+	depths, widths := s.DepthEntries(), s.WidthEntries()
+	switch {
+	case len(a.KS) != n || len(a.E) != n || len(a.D) != depths:
+		return fmt.Errorf("architecture: %s has %d kernel sizes, %d expand ratios and %d depths, got %d, %d and %d",
+			s.Name, n, n, depths, len(a.KS), len(a.E), len(a.D))
+	case len(a.W) != widths && widths == 0:
+		return fmt.Errorf("architecture: w: %s has no elastic width", s.Name)
+	case len(a.W) != widths:
+		return fmt.Errorf("architecture: %s has %d widths, got %d", s.Name, widths, len(a.W))
+	}
+	return nil
+}
+
+// Bounds of a resolution.
+const (
+	minResolution = 8
+	maxResolution = 4096
+)
+
+func checkResolution(r int) error {
+	if r < minResolution || r > maxResolution {
+		return fmt.Errorf("architecture: resolution %d is outside [%d, %d]", r, minResolution, maxResolution)
+	}
+	return nil
 }
 
 // ID returns the first 16 hexadecimal digits of the SHA-256 of a's text form. Only IDs of canonical

@@ -12,9 +12,11 @@ type Op string
 // The operations of the supported supernets. "BN" is batch normalisation, folded into the
 // convolution before it when a network is exported.
 const (
-	OpStem       Op = "stem"       // k x k convolution, BN, activation
+	OpStem       Op = "stem"       // k x k convolution, BN, activation, [input added]
+	OpMaxPool    Op = "maxpool"    // largest value of each k x k window
 	OpSepConv    Op = "sepconv"    // k x k depthwise convolution, BN, activation, 1x1 convolution, BN
 	OpMBConv     Op = "mbconv"     // 1x1 expansion, BN, act., k x k depthwise, BN, act., [SE], 1x1 projection, BN
+	OpBottleneck Op = "bottleneck" // 1x1, BN, act., k x k, BN, act., 1x1, BN, shortcut added, act.
 	OpExpand     Op = "expand"     // 1x1 convolution, BN, activation
 	OpPool       Op = "pool"       // mean over height and width
 	OpMix        Op = "mix"        // 1x1 convolution without BN or bias, activation
@@ -28,6 +30,7 @@ type Activation string
 const (
 	None   Activation = ""
 	ReLU   Activation = "relu"
+	ReLU6  Activation = "relu6"  // min(max(x, 0), 6)
 	HSwish Activation = "hswish" // x * relu6(x+3) / 6
 )
 
@@ -41,14 +44,17 @@ type Shape struct {
 // Blocks are comparable; two blocks that are equal run the same arithmetic on tensors of the same
 // size, wherever they stand in a network. Latency tables are keyed by blocks.
 type Block struct {
-	Op       Op
-	In, Out  Shape
-	Mid      int        // channels between expansion and projection of an mbconv; 0 elsewhere
-	Kernel   int        // side of the (depthwise) kernel; 0 where there is none
-	Stride   int        // 0 where there is none
-	Act      Activation // the activation; see Op for where it stands
-	SE       bool       // squeeze-and-excitation after the depthwise convolution
-	Residual bool       // the input is added to the output
+	Op      Op
+	In, Out Shape
+	Mid     int        // channels inside an mbconv or a bottleneck; 0 elsewhere
+	Kernel  int        // side of the (depthwise, middle) kernel or of the window; 0 where there is none
+	Stride  int        // of the kernel; 0 where there is none
+	Act     Activation // the activation; see Op for where it stands
+	SE      bool       // squeeze-and-excitation after the depthwise convolution
+	// Residual says that the input is added to the output. A bottleneck without adds the input
+	// after a 2x2 mean (only if the stride is 2; windows at the edge may be cut off) and a 1x1
+	// convolution with BN.
+	Residual bool
 }
 
 // SEMid returns the reduced width of the block's squeeze-and-excitation, 0 without one.
@@ -72,6 +78,12 @@ func (b Block) MACs() int64 {
 		return out*ci*kk + out*ci*co
 	case OpMBConv:
 		return in*ci*mid + out*mid*kk + 2*mid*int64(b.SEMid()) + out*mid*co
+	case OpBottleneck:
+		n := in*ci*mid + out*mid*mid*kk + out*mid*co
+		if !b.Residual {
+			n += out * ci * co
+		}
+		return n
 	case OpExpand, OpMix:
 		return out * ci * co
 	case OpClassifier:
@@ -94,6 +106,12 @@ func (b Block) Params() int64 {
 		n := ci*mid + 2*mid + mid*kk + 2*mid + mid*co + 2*co
 		if se := int64(b.SEMid()); se > 0 {
 			n += mid*se + se + se*mid + mid
+		}
+		return n
+	case OpBottleneck:
+		n := ci*mid + 2*mid + mid*mid*kk + 2*mid + mid*co + 2*co
+		if !b.Residual {
+			n += ci*co + 2*co
 		}
 		return n
 	case OpExpand:
@@ -120,8 +138,13 @@ func (b Block) String() string {
 	if b.Act != None {
 		fmt.Fprintf(&s, " act=%s", b.Act)
 	}
-	if b.Op == OpMBConv || b.Op == OpSepConv {
+	switch {
+	case b.Op == OpMBConv || b.Op == OpSepConv:
 		fmt.Fprintf(&s, " se=%d res=%d", digit(b.SE), digit(b.Residual))
+	case b.Op == OpBottleneck:
+		fmt.Fprintf(&s, " res=%d", digit(b.Residual))
+	case b.Op == OpStem && b.Residual:
+		s.WriteString(" res=1")
 	}
 	return s.String()
 }
@@ -182,33 +205,32 @@ func (b Block) Validate() error {
 	if !inRange(b.In) || !inRange(b.Out) {
 		return fmt.Errorf("a dimension is outside [1, %d]", maxDimension)
 	}
-	spatial, mid, se, residual := false, false, false, false
-	switch b.Op {
-	case OpStem:
-		spatial = true
-	case OpSepConv:
-		spatial, residual = true, true
-	case OpMBConv:
-		spatial, mid, se, residual = true, true, true, true
-	case OpExpand, OpMix, OpPool, OpClassifier:
-	default:
+	parts, ok := partsOf[b.Op]
+	if !ok {
 		return fmt.Errorf("unknown operation %q", b.Op)
 	}
+	spatial := parts.spatial
 	switch {
-	case b.Act != None && b.Act != ReLU && b.Act != HSwish:
+	case !b.Act.Valid():
 		return fmt.Errorf("unknown activation %q", b.Act)
 	case spatial != (b.Kernel > 0), spatial != (b.Stride > 0):
 		return fmt.Errorf("kernel %d and stride %d do not fit a %s", b.Kernel, b.Stride, b.Op)
-	case b.Kernel > 0 && (b.Kernel%2 == 0 || b.Kernel > 31 || b.Stride > 8):
-		return fmt.Errorf("kernel %d is even or above 31, or stride %d above 8", b.Kernel, b.Stride)
-	case mid != (b.Mid > 0) || b.Mid > maxDimension:
+	case b.Kernel > 0 && (b.Kernel%2 == 0 || b.Kernel > maxKernel || b.Stride > maxStride):
+		return fmt.Errorf("kernel %d is even or above %d, or stride %d above %d", b.Kernel, maxKernel, b.Stride, maxStride)
+	case parts.mid != (b.Mid > 0) || b.Mid > maxDimension:
 		return fmt.Errorf("%d middle channels do not fit a %s", b.Mid, b.Op)
-	case b.SE && !se, b.Residual && !residual:
+	case b.products() > maxProducts:
+		return fmt.Errorf("it is too large to count its multiply-accumulates")
+	case b.SE && !parts.se, b.Residual && !parts.residual, b.Act != None && parts.plain:
 		return fmt.Errorf("a %s has no such part", b.Op)
 	case b.Residual && (b.In != b.Out || b.Stride != 1):
 		return fmt.Errorf("a residual needs equal shapes and stride 1")
 	case spatial && b.Out.Size != downsample(b.In.Size, b.Stride):
 		return fmt.Errorf("output size %d does not follow from %d by stride %d", b.Out.Size, b.In.Size, b.Stride)
+	case b.Op == OpBottleneck && b.Stride > 2:
+		return fmt.Errorf("the shortcut of a bottleneck has stride 1 or 2, not %d", b.Stride)
+	case b.Op == OpMaxPool && b.In.Channels != b.Out.Channels:
+		return fmt.Errorf("pooling keeps channels")
 	case (b.Op == OpExpand || b.Op == OpMix) && b.In.Size != b.Out.Size:
 		return fmt.Errorf("a 1x1 convolution keeps its size")
 	case b.Op == OpPool && (b.In.Channels != b.Out.Channels || b.Out.Size != 1):
@@ -219,8 +241,43 @@ func (b Block) Validate() error {
 	return nil
 }
 
-// maxDimension bounds every count in a block, so that products of hostile values stay in int64.
-const maxDimension = 1 << 16
+// partsOf says which fields an operation has. plain ones have no activation.
+var partsOf = map[Op]struct{ spatial, mid, se, residual, plain bool }{
+	OpStem:       {spatial: true, residual: true},
+	OpMaxPool:    {spatial: true, plain: true},
+	OpSepConv:    {spatial: true, residual: true},
+	OpMBConv:     {spatial: true, mid: true, se: true, residual: true},
+	OpBottleneck: {spatial: true, mid: true, residual: true},
+	OpExpand:     {}, OpMix: {}, OpPool: {}, OpClassifier: {},
+}
+
+// Valid reports whether a is one of the activations above.
+func (a Activation) Valid() bool {
+	return a == None || a == ReLU || a == ReLU6 || a == HSwish
+}
+
+// Bounds of a kernel's side and of a stride.
+const (
+	maxKernel = 31
+	maxStride = 8
+)
+
+// maxDimension bounds every count in a block, and maxProducts what MACs adds up, so that sums of
+// hostile values stay in int64.
+const (
+	maxDimension = 1 << 16
+	maxProducts  = 1 << 60
+)
+
+// products returns at least the largest term of MACs and Params.
+func (b Block) products() float64 {
+	if b.Op == OpPool || b.Op == OpMaxPool {
+		return 0
+	}
+	side := float64(max(b.In.Size, b.Out.Size)) * float64(max(b.Kernel, 1))
+	channels := float64(max(b.In.Channels, b.Out.Channels, b.Mid))
+	return side * side * channels * channels
+}
 
 func inRange(s Shape) bool {
 	return s.Size > 0 && s.Size <= maxDimension && s.Channels > 0 && s.Channels <= maxDimension

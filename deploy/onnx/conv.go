@@ -35,14 +35,19 @@ func (c conv) shape() []int {
 // convs lists a layer's convolutions in the order in which they run. full is the block at the same
 // place in the largest sub-network, whose shapes are those of the checkpoint.
 //
-// Source: the key names of mit-han-lab/once-for-all, OFAMobileNetV3. Layers that are elastic there
-// wrap the module of the static one, hence "conv.conv" and "bn.bn".
+// Source: the key names of mit-han-lab/once-for-all, OFAMobileNetV3, OFAProxylessNASNets and
+// OFAResNets. Layers that are elastic there wrap the module of the static one, hence "conv.conv" and
+// "bn.bn".
 func convs(l supernet.Layer, full supernet.Block) ([]conv, error) {
 	m, b := l.Module, l.Block
 	switch b.Op {
 	case supernet.OpStem:
+		weight, bn := m+".conv.weight", m+".bn"
+		if l.Resizable {
+			weight, bn = m+".conv.conv.weight", m+".bn.bn"
+		}
 		return []conv{{
-			part: "conv", weight: m + ".conv.weight", bn: m + ".bn", stride: b.Stride, groups: 1, act: true,
+			part: "conv", weight: weight, bn: bn, stride: b.Stride, groups: 1, act: true,
 			full: dims{full.Out.Channels, full.In.Channels, full.Kernel},
 			use:  dims{b.Out.Channels, b.In.Channels, b.Kernel},
 		}}, nil
@@ -58,8 +63,10 @@ func convs(l supernet.Layer, full supernet.Block) ([]conv, error) {
 		c := pointwise("conv", full.In.Channels, full.Out.Channels, b.In.Channels, b.Out.Channels, m+".conv.weight", m+".bn")
 		c.act = true
 		return []conv{c}, nil
-	case supernet.OpPool:
+	case supernet.OpPool, supernet.OpMaxPool:
 		return nil, nil
+	case supernet.OpBottleneck:
+		return bottleneck(m, b, full), nil
 	case supernet.OpMix:
 		c := pointwise("conv", full.In.Channels, full.Out.Channels, b.In.Channels, b.Out.Channels, m+".conv.weight", "")
 		c.act = true
@@ -88,6 +95,22 @@ func mbconv(m string, b, full supernet.Block) []conv {
 	}
 	return append(list, pointwise("project", full.Mid, full.Out.Channels, b.Mid, b.Out.Channels,
 		m+"point_linear.conv.conv.weight", m+"point_linear.bn.bn"))
+}
+
+func bottleneck(m string, b, full supernet.Block) []conv {
+	one := pointwise("conv1", full.In.Channels, full.Mid, b.In.Channels, b.Mid, m+".conv1.conv.conv.weight", m+".conv1.bn.bn")
+	two := conv{
+		part: "conv2", weight: m + ".conv2.conv.conv.weight", bn: m + ".conv2.bn.bn", stride: b.Stride, groups: 1,
+		full: dims{full.Mid, full.Mid, full.Kernel}, use: dims{b.Mid, b.Mid, b.Kernel},
+	}
+	one.act, two.act = true, true
+	list := []conv{one, two, pointwise("conv3", full.Mid, full.Out.Channels, b.Mid, b.Out.Channels,
+		m+".conv3.conv.conv.weight", m+".conv3.bn.bn")}
+	if !b.Residual {
+		list = append(list, pointwise("shortcut/conv", full.In.Channels, full.Out.Channels, b.In.Channels, b.Out.Channels,
+			m+".downsample.conv.conv.weight", m+".downsample.bn.bn"))
+	}
+	return list
 }
 
 func depthwise(b supernet.Block, fullWidth, fullKernel, width int, weight, bn string) conv {

@@ -22,7 +22,8 @@
 //	b03/depthwise               k x k depthwise convolution
 //	b03/se/pool, reduce, expand, gate, scale
 //	b03/project, b03/add
-//	expand/conv  pool/mean  mix/conv  classifier/flatten  classifier/linear
+//	b03/conv1, conv2, conv3, shortcut/pool, shortcut/conv, add    of a bottleneck
+//	maxpool/max  expand/conv  pool/mean  mix/conv  classifier/flatten  classifier/linear
 //
 // A convolution's tensors are called like its node with /weight and /bias behind.
 package onnx

@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/deploy/onnx/internal/onnxpb"
 )
 
@@ -33,6 +32,16 @@ func (g *graph) node(op, name string, inputs []string, attributes ...*onnxpb.Att
 		OpType: proto.String(op), Name: proto.String(name), Input: inputs, Output: []string{name}, Attribute: attributes,
 	})
 	return name
+}
+
+// shared returns the name of a scalar, which is appended where it is first asked for.
+func (g *graph) shared(name string, value float32) string {
+	for _, c := range g.constants {
+		if c.GetName() == name {
+			return name
+		}
+	}
+	return g.constant(name, []float32{value})
 }
 
 // constant appends a float32 tensor and returns its name.
@@ -68,66 +77,6 @@ func (g *graph) conv(layer, in string, c conv, p params) string {
 		integers("kernel_shape", c.use.k, c.use.k),
 		integers("pads", pad, pad, pad, pad),
 		integers("strides", c.stride, c.stride))
-}
-
-// activate appends an activation to the node called at.
-func (g *graph) activate(at string, act supernet.Activation) (string, error) {
-	switch act {
-	case supernet.None:
-		return at, nil
-	case supernet.ReLU:
-		return g.node("Relu", at+"/relu", []string{at}), nil
-	case supernet.HSwish:
-		return g.node("Mul", at+"/hswish", []string{at, g.hardSigmoid(at+"/hsigmoid", at)}), nil
-	}
-	return "", fmt.Errorf("onnx: %s: activation %q has no graph", at, act)
-}
-
-// hardSigmoid appends relu6(x+3)/6.
-func (g *graph) hardSigmoid(name, in string) string {
-	return g.node("HardSigmoid", name, []string{in}, float("alpha", 1./6), float("beta", .5))
-}
-
-// layer appends a layer behind the value in and returns its output. all are the layer's
-// convolutions and folded their tensors in the same order.
-func (g *graph) layer(l supernet.Layer, in string, all []conv, folded []params) (out string, err error) {
-	next := 0
-	conv := func(in string) string {
-		next++
-		return g.conv(l.Name, in, all[next-1], folded[next-1])
-	}
-	switch l.Op {
-	case supernet.OpStem, supernet.OpExpand, supernet.OpMix:
-		return g.activate(conv(in), l.Act)
-	case supernet.OpPool:
-		return g.node("GlobalAveragePool", l.Name+"/mean", []string{in}), nil
-	case supernet.OpClassifier:
-		return conv(g.node("Flatten", l.Name+"/flatten", []string{in})), nil
-	case supernet.OpSepConv, supernet.OpMBConv:
-	default:
-		return "", fmt.Errorf("onnx: layer %q: operation %q has no graph", l.Name, l.Op)
-	}
-	x := in
-	if l.Op == supernet.OpMBConv {
-		if x, err = g.activate(conv(x), l.Act); err != nil {
-			return "", err
-		}
-	}
-	if x, err = g.activate(conv(x), l.Act); err != nil {
-		return "", err
-	}
-	if l.SE {
-		pooled := g.node("GlobalAveragePool", l.Name+"/se/pool", []string{x})
-		reduced := conv(pooled)
-		reduced = g.node("Relu", reduced+"/relu", []string{reduced})
-		gate := g.hardSigmoid(l.Name+"/se/gate", conv(reduced))
-		x = g.node("Mul", l.Name+"/se/scale", []string{x, gate})
-	}
-	x = conv(x)
-	if l.Residual {
-		x = g.node("Add", l.Name+"/add", []string{x, in})
-	}
-	return x, nil
 }
 
 // model is what a file says beside its graph.

@@ -77,6 +77,10 @@ func operate(n *onnxpb.NodeProto, in []array) (array, error) {
 		return out
 	}
 	switch n.GetOpType() {
+	case "Clip":
+		return each(func(v float64) float64 { return max(in[1].data[0], min(in[2].data[0], v)) }), nil
+	case "MaxPool", "AveragePool":
+		return window(n.GetOpType(), in[0], int(attribute["kernel_shape"].GetInts()[0]), int(attribute["strides"].GetInts()[0]), attribute["pads"].GetInts())
 	case "Relu":
 		return each(func(v float64) float64 { return max(0, v) }), nil
 	case "HardSigmoid":
@@ -129,6 +133,34 @@ func broadcast(a, b array, f func(a, b float64) float64) (array, error) {
 	out := array{a.shape, make([]float64, len(a.data))}
 	for i, v := range a.data {
 		out.data[i] = f(v, b.data[i/ratio])
+	}
+	return out, nil
+}
+
+// window pools square windows; what lies outside of the input does not count.
+func window(op string, x array, k, stride int, pads []int64) (array, error) {
+	size, begin := x.shape[2], int(pads[0])
+	if x.shape[3] != size || pads[1] != pads[0] || pads[3] != pads[2] {
+		return array{}, fmt.Errorf("input %v, pads %v", x.shape, pads)
+	}
+	side := (size+begin+int(pads[2])-k)/stride + 1
+	out := array{[]int{x.shape[0], x.shape[1], side, side}, nil}
+	for plane := range x.shape[0] * x.shape[1] {
+		for y := range side {
+			for z := range side {
+				sum, largest, n := 0., math.Inf(-1), 0.
+				for i := max(0, y*stride-begin); i < min(size, y*stride-begin+k); i++ {
+					for j := max(0, z*stride-begin); j < min(size, z*stride-begin+k); j++ {
+						v := x.data[(plane*size+i)*size+j]
+						sum, largest, n = sum+v, max(largest, v), n+1
+					}
+				}
+				if op == "AveragePool" {
+					largest = sum / n
+				}
+				out.data = append(out.data, largest)
+			}
+		}
 	}
 	return out, nil
 }

@@ -138,7 +138,11 @@ func (g *graph) fold(f *folder, l placed, in string) (string, error) {
 			return "", err
 		}
 	}
-	return g.layer(l.Layer, in, l.convs, folded)
+	next := 0
+	return g.layer(l.Layer, in, func(in string) string {
+		next++
+		return g.conv(l.Name, in, l.convs[next-1], folded[next-1])
+	})
 }
 
 // check refuses models that would be too large to write.

@@ -1,8 +1,9 @@
 // Package accuracy estimates the accuracy of sub-networks without running them: with OFA's
-// predictor (MLP), or with a stated stand-in (StandIn) where there is none. Each Predictor says
-// how its numbers come about (Description), and whatever shows them repeats that.
+// predictor (MLP), with a model fitted to measured accuracies (Fitted: Builtin, FitCSV), or with a
+// stated stand-in (StandIn) where there is nothing. Each Predictor says how its numbers come about
+// (Description), and whatever shows them repeats that.
 //
-// It trains nothing and measures nothing, and never passes on a number that is no accuracy: a
+// It measures nothing and trains no networks, and never passes on a number that is no accuracy: a
 // prediction outside [0, 1], NaN included, is an error.
 package accuracy
 
@@ -41,7 +42,14 @@ type Description struct {
 	Source string // the file or supernet behind it
 	SHA256 string // of that file, in hex; "" if there is none
 	Note   string // what a reader of the numbers must know, as a sentence
+
+	// Arithmetic names what computes the numbers if not all machines compute the same bits; "portable"
+	// or "" if they do.
+	Arithmetic string
 }
+
+// portable is the Description.Arithmetic of the same bits on all machines.
+const portable = "portable"
 
 // Error is an architecture that could not be predicted.
 type Error struct {

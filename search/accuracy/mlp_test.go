@@ -451,34 +451,3 @@ func FuzzNewMLP(f *testing.F) {
 		}
 	})
 }
-
-// Sizes of the published predictor, 128-400-400-400-1.
-func BenchmarkPredict(b *testing.B) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	var set []tensor
-	in := 128
-	for i, out := range []int{400, 400, 400, 1} {
-		w, bias := filled(fmt.Sprintf("%d.weight", 2*i), 0, out, in), filled(fmt.Sprintf("%d.bias", 2*i), 0, out)
-		for j := range w.data {
-			w.data[j] = float32(rng.NormFloat64()) * 0.02
-		}
-		if out == 1 {
-			bias.data[0] = 0.5
-		}
-		set = append(set, w, bias)
-		in = out
-	}
-	m, err := accuracy.LoadMLP(write(b, set...))
-	if err != nil {
-		b.Fatal(err)
-	}
-	archs := random(10, 64)
-	out := make([]unit.Accuracy, len(archs))
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := m.Predict(archs, out); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(b.N*len(archs))/b.Elapsed().Seconds(), "predictions/s")
-}

@@ -21,7 +21,7 @@ import (
 // panel shows the latency of each inference where it starts, in the colour and shape of its level, and
 // above it the response where waiting made it longer; under it the accuracy of the level that serves; the limit; times of slow-down, and from each of their
 // beginnings a bar that lasts until the run complies again (sim.Compliance); gaps in which it switched
-// levels; and a tick under each request that was missed.
+// levels or prepared a picture; and a tick under each request that was missed.
 type Timeline struct {
 	Title string
 	Runs  []Run    // 1 to 20, each with a request
@@ -163,6 +163,24 @@ func (s *sheet) scale(runs []Run) {
 	s.unit = base.TimeFor(unit.Nanoseconds(s.high))
 }
 
+// gapName says what lies between a decision and its inference: a simulated run switches levels, a
+// measured one, whose levels are all resident, prepares the picture.
+func gapName(runs []Run) string {
+	measured := 0
+	for _, r := range runs {
+		if r.Trace.Header.Kind == trace.Measured {
+			measured++
+		}
+	}
+	switch measured {
+	case 0:
+		return "switching levels"
+	case len(runs):
+		return "preparing pictures"
+	}
+	return "switching, or preparing pictures (measured)"
+}
+
 // entries returns the key: the levels that served, then the marks that occur.
 func (s *sheet) entries(runs []Run) []base.Entry {
 	first := runs[0].Trace.Header.Family
@@ -219,7 +237,7 @@ func (s *sheet) entries(runs []Run) []base.Entry {
 		}
 	}
 	add(slowed, base.Entry{Name: "slowed down", Line: draw.LineStyle{Color: shadeOf(1), Width: 8}})
-	add(switching, base.Entry{Name: "switching levels", Line: draw.LineStyle{Color: switchColor, Width: 8}})
+	add(switching, base.Entry{Name: gapName(runs), Line: draw.LineStyle{Color: switchColor, Width: 8}})
 	add(missed, base.Entry{Name: "missed its deadline", Glyph: draw.GlyphStyle{Color: base.Vermillion, Radius: 4, Shape: tickGlyph{}}})
 	add(s.refused, base.Entry{Name: "not answered", Glyph: draw.GlyphStyle{Color: base.Vermillion, Radius: 2.5, Shape: draw.CrossGlyph{}}})
 	add(s.beyond, base.Entry{Name: "slower than the axis", Glyph: draw.GlyphStyle{Color: base.Black, Radius: 2.5, Shape: caretGlyph{}}})

@@ -59,14 +59,15 @@ type Predictor struct {
 	calibration Calibration
 	resolutions []int
 	// sums is indexed by resolution.
-	sums []resolutionSums
+	sums   []resolutionSums
+	layout *layout
 }
 
-// resolutionSums holds one resolution's latencies. A network is the fixed layers plus one cell per
-// active position.
+// resolutionSums holds one resolution's latencies. A network is what all have plus one cell per
+// active place with a choice.
 type resolutionSums struct {
 	fixed float64
-	cells []float64 // [position][expand][kernel]; NaN where the table has no entry
+	cells []float64 // in the order of layout; NaN where the table has no entry
 }
 
 // NewPredictor compiles a table for a space. It returns an error if the table is for another space
@@ -83,6 +84,7 @@ func NewPredictor(t *Table, s *supernet.Space) (*Predictor, error) {
 	if len(p.resolutions) > 0 && p.resolutions[0] == 0 { // entries that serve every resolution
 		p.resolutions = mergeSorted(p.resolutions[1:], s.Resolutions)
 	}
+	p.layout = newLayout(s)
 	usable := 0
 	for _, r := range p.resolutions {
 		sums, n, err := p.compile(r)
@@ -104,28 +106,24 @@ func mergeSorted(a, b []int) []int {
 	return slices.Compact(c)
 }
 
-// compile fills the index of one resolution and counts the cells that have a value.
+// compile fills the cells of one resolution and counts the blocks that have a value.
 func (p *Predictor) compile(r int) (resolutionSums, int, error) {
-	s := p.space
-	sums := resolutionSums{cells: make([]float64, s.Positions()*len(s.Expands)*len(s.Kernels))}
+	if _, err := p.space.BlocksByPlace(r); err != nil {
+		return resolutionSums{}, 0, err
+	}
+	sums := resolutionSums{cells: make([]float64, 0, p.layout.cells)}
 	usable := 0
-	for ei, e := range s.Expands {
-		for ki, k := range s.Kernels {
-			layers, err := s.Layers(s.Uniform(k, e, s.MaxDepth(), r))
-			if err != nil {
-				return sums, 0, err
+	slots := p.space.Slots(r)
+	for i := range slots {
+		for _, b := range slots[i].Blocks() {
+			v := p.lookup(Key{r, b})
+			if !math.IsNaN(v) {
+				usable++
 			}
-			sums.fixed = 0
-			for _, l := range layers {
-				v := p.lookup(Key{r, l.Block})
-				if !math.IsNaN(v) {
-					usable++
-				}
-				if l.Position < 0 {
-					sums.fixed += v
-				} else {
-					sums.cells[(l.Position*len(s.Expands)+ei)*len(s.Kernels)+ki] = v
-				}
+			if constant(&slots[i]) {
+				sums.fixed += v
+			} else {
+				sums.cells = append(sums.cells, v)
 			}
 		}
 	}
@@ -153,26 +151,12 @@ func (p *Predictor) Space() *supernet.Space { return p.space }
 // error if a is no sub-network of the space, and one that wraps a *MissingError if the table lacks
 // a block of it. It takes O(positions) and does not allocate unless it fails.
 func (p *Predictor) Latency(a supernet.Arch) (unit.Nanoseconds, error) {
-	s := p.space
 	ri, ok := slices.BinarySearch(p.resolutions, a.R)
-	if !ok || len(a.D) != len(s.Stages) || len(a.KS) != s.Positions() || len(a.E) != s.Positions() {
+	if !ok {
 		return 0, p.explain(a)
 	}
-	sums := &p.sums[ri]
-	total := sums.fixed
-	for stage, d := range a.D {
-		if !slices.Contains(s.Depths, d) {
-			return 0, p.explain(a)
-		}
-		for pos := stage * s.MaxDepth(); pos < stage*s.MaxDepth()+d; pos++ {
-			ei, ki := slices.Index(s.Expands, a.E[pos]), slices.Index(s.Kernels, a.KS[pos])
-			if ei < 0 || ki < 0 {
-				return 0, p.explain(a)
-			}
-			total += sums.cells[(pos*len(s.Expands)+ei)*len(s.Kernels)+ki]
-		}
-	}
-	if math.IsNaN(total) {
+	total, ok := p.layout.sum(p.sums[ri].fixed, p.sums[ri].cells, &a)
+	if !ok || math.IsNaN(total) {
 		return 0, p.explain(a)
 	}
 	return p.calibration.Apply(unit.Nanoseconds(total)), nil

@@ -159,7 +159,7 @@ func TestTimelineGolden(t *testing.T) {
 	for _, want := range []string{
 		"By hand", "by-hand", "latency (ms)", "top-1 (%)", "time since the start (s)", "mean top-1 accuracy 77.41% (published)",
 		"\u00d71.3 a load starts", "\u00d71\n", "complies after", "missed its deadline", "not answered", "slower than the axis",
-		"switching levels", "slowed down", "waiting included", "limit\n", "level 0: 74.20%", "Latencies: measured in the run.", "a doubtful clock", "a note",
+		"preparing pictures", "slowed down", "waiting included", "limit\n", "level 0: 74.20%", "Latencies: measured in the run.", "a doubtful clock", "a note",
 		"2 switches",
 	} {
 		if !strings.Contains(words, want) {

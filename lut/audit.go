@@ -40,6 +40,7 @@ const (
 	CodeRoofline        Code = "roofline"         // entries faster than the device can be
 	CodeUnit            Code = "unit"             // seconds or microseconds taken for milliseconds
 	CodeSum             Code = "sum"              // sums against measured whole networks
+	CodeGrade           Code = "grade"            // entries that whoever measured them would not use
 	CodeWarnings        Code = "warnings"         // what the table says of itself
 )
 
@@ -145,7 +146,7 @@ func Audit(t *Table, o AuditOptions) (*AuditReport, error) {
 	a.unmeasured()
 	for _, check := range []func() error{
 		a.keys, a.copied, a.repeated, a.kernels, a.expands, a.columns,
-		a.spread, a.samples, a.tail, a.mixed, a.roofline, a.unit, a.sums, a.warnings,
+		a.spread, a.samples, a.tail, a.mixed, a.roofline, a.unit, a.sums, a.grades, a.warnings,
 	} {
 		if err := check(); err != nil {
 			return nil, fmt.Errorf("lut: audit: %w", err)

@@ -196,6 +196,18 @@ func TestAuditOfPlantedFaults(t *testing.T) {
 			}
 			return lut.AuditOptions{Space: s}
 		}, lut.CodeSum, lut.Doubt, 12, "(the table's own)"},
+		"graded down": {func(tab *lut.Table) lut.AuditOptions {
+			each(tab, isOp(supernet.OpStem), func(l *lut.Latency) { l.Grade = lut.GradeC })
+			return none
+		}, lut.CodeGrade, lut.Doubt, 3, "3 of 288 entries were graded C, 0 D"},
+		"not to be used": {func(tab *lut.Table) lut.AuditOptions {
+			each(tab, isOp(supernet.OpStem), func(l *lut.Latency) { l.Grade = lut.GradeD })
+			return none
+		}, lut.CodeGrade, lut.Fault, 3, "3 D"},
+		"not to be used as a whole": {func(tab *lut.Table) lut.AuditOptions {
+			tab.Grade = lut.GradeD
+			return none
+		}, lut.CodeGrade, lut.Fault, 0, `was graded "D"`},
 	} {
 		tab := synthetic(t, s, 5, 160, 192, 224)
 		o := c.plant(tab)
@@ -331,7 +343,7 @@ func TestAuditOfRandomTables(t *testing.T) {
 		if !bytes.Equal(texts[0], texts[1]) {
 			t.Fatalf("table %d: two reports differ:\n%s\n%s", i, texts[0], texts[1])
 		}
-		if !cmp.Equal(before, tab.Entries, cmp.Comparer(func(a, b unit.Nanoseconds) bool { return a == b || math.IsNaN(float64(a)) && math.IsNaN(float64(b)) })) {
+		if !cmp.Equal(before, tab.Entries, equalOrNaN) {
 			t.Fatalf("table %d changed", i)
 		}
 	}

@@ -116,13 +116,13 @@ func (a *auditor) flat(code Code, name string, gains []float64) {
 // round2 rounds to what a message shows, so that no "-0.00" comes out.
 func round2(f float64) float64 { return math.Round(f*100)/100 + 0 }
 
-// groups returns the entries of inverted residuals that differ in one choice alone, by rising size,
+// groups returns the entries of inverted residuals and bottlenecks that differ in one choice alone, by rising size,
 // the groups in the order of the table.
 func (a *auditor) groups(x axis) [][]Entry {
 	var groups [][]Entry
 	index := map[Key]int{}
 	for _, e := range a.entries {
-		if e.Key.Block.Op != supernet.OpMBConv {
+		if e.Key.Block.Mid == 0 { // no choice of either
 			continue
 		}
 		k := Key{e.Key.Resolution, x.without(e.Key.Block)}

@@ -14,9 +14,6 @@ const (
 	faultySum   = 0.25
 )
 
-// The resolutions that networks can have; see supernet.Space.Canonical.
-const minResolution, maxResolution = 8, 4096
-
 // keys compares the table's keys with the blocks of the space.
 func (a *auditor) keys() error {
 	s := a.o.Space
@@ -34,7 +31,7 @@ func (a *auditor) keys() error {
 	of := 0
 	resolutions := mergeSorted(a.t.Resolutions(), s.Resolutions)
 	for _, r := range resolutions {
-		if r < minResolution || r > maxResolution {
+		if checkResolution(r) != nil {
 			continue
 		}
 		blocks, err := s.DistinctBlocks(r)

@@ -164,6 +164,44 @@ func (a *auditor) mixed() error {
 	return nil
 }
 
+// grades looks for entries that were graded down when they were measured.
+func (a *auditor) grades() error {
+	of := 0
+	var evidence []ranked
+	for _, e := range a.entries {
+		switch e.Latency.Grade {
+		case Ungraded:
+			continue
+		case GradeC:
+			evidence = append(evidence, ranked{1, Evidence{e.Key.String(), "graded C"}})
+		case GradeD:
+			evidence = append(evidence, ranked{2, Evidence{e.Key.String(), "graded D"}})
+		}
+		of++
+	}
+	table := a.t.Grade
+	bad := 0
+	for _, r := range evidence {
+		if r.badness == 2 {
+			bad++
+		}
+	}
+	switch {
+	case of == 0 && table == Ungraded:
+		a.skip(CodeGrade, "nothing was graded when it was measured")
+	case len(evidence) == 0 && !table.Worse(GradeB):
+		a.pass(CodeGrade, "all %d graded entries have A or B", of)
+	default:
+		f := Finding{Code: CodeGrade, Severity: Doubt, Count: len(evidence), Of: of, Evidence: worst(evidence),
+			Message: fmt.Sprintf("when they were measured %d of %d entries were graded C, %d D; the table as a whole was graded %q", len(evidence)-bad, of, bad, table)}
+		if bad > 0 || table == GradeD {
+			f.Severity = Fault
+		}
+		a.find(f)
+	}
+	return nil
+}
+
 // warnings repeats what the table says of itself.
 func (a *auditor) warnings() error {
 	texts := map[string]int{}

@@ -52,7 +52,7 @@ const DefaultRidge = 0.004
 // Source: the additive model of Cai et al., "ProxylessNAS", ICLR 2019, section 3.2 (there measured
 // block by block, here solved for), with non-negative ridge regression.
 func FitBlocks(s *supernet.Space, networks []NetworkLatency, o FitOptions) (*Table, error) {
-	f := &blockFit{space: s, ridge: o.Ridge, at: map[int]places{}}
+	f := &blockFit{space: s, ridge: o.Ridge, at: map[int]map[string]place{}}
 	if o.Ridge == 0 {
 		f.ridge = DefaultRidge
 	}
@@ -77,23 +77,10 @@ func FitBlocks(s *supernet.Space, networks []NetworkLatency, o FitOptions) (*Tab
 const (
 	minFitNetworks = 10
 	maxKnots       = 8
+	maxCosts       = 3000 // whose normal equations take 72 MB
 	fitTolerance   = 1e-6
 	maxFitSweeps   = 50000
 )
-
-// blockFit is a fit of costs per cell and knot. A cell is one block with the same shapes at the
-// last knot; the last cell stands for all fixed layers together.
-type blockFit struct {
-	space  *supernet.Space
-	ridge  float64
-	knots  []int
-	places []places       // by knot
-	at     map[int]places // by resolution
-	cellOf []int          // of the elastic choices, indexed as places.cells
-	prior  []float64
-	seen   []bool    // by cell
-	cost   []float64 // by cell and knot
-}
 
 func (f *blockFit) read(networks []NetworkLatency) ([]supernet.Arch, error) {
 	if len(networks) < minFitNetworks {
@@ -136,95 +123,8 @@ func (f *blockFit) setKnots(archs []supernet.Arch, knots []int) error {
 	if !(f.ridge > 0) || math.IsInf(f.ridge, 0) {
 		return fmt.Errorf("ridge %g is not positive", f.ridge)
 	}
-	for _, r := range f.knots {
-		p, err := placesAt(f.space, r)
-		if err != nil {
-			return err
-		}
-		f.places = append(f.places, p)
-	}
-	cells := map[supernet.Block]int{}
-	for _, b := range f.places[n-1].cells {
-		if _, ok := cells[b]; !ok {
-			cells[b] = len(cells)
-		}
-		f.cellOf = append(f.cellOf, cells[b])
-	}
-	f.seen = make([]bool, len(cells)+1)
-	f.setPrior()
-	return nil
+	return f.setCells()
 }
-
-// setPrior fills prior with multiply-accumulates.
-func (f *blockFit) setPrior() {
-	f.prior = make([]float64, len(f.seen)*len(f.knots))
-	for k, p := range f.places {
-		for i, b := range p.cells {
-			f.prior[f.cellOf[i]*len(f.knots)+k] = float64(b.MACs())
-		}
-		f.prior[f.fixed()*len(f.knots)+k] = float64(fixedMACs(p))
-	}
-}
-
-func (f *blockFit) fixed() int { return len(f.seen) - 1 }
-
-func fixedMACs(p places) int64 {
-	var n int64
-	for _, b := range p.fixed {
-		n += b.MACs()
-	}
-	return n
-}
-
-// spread calls add with the knots of a block with x input pixels and their shares, which sum to 1.
-// at gives the block's input pixels at a knot.
-func (f *blockFit) spread(r int, x float64, at func(knot int) float64, add func(knot int, share float64)) {
-	k := min(max(0, len(f.knots)-2), max(0, slices.IndexFunc(f.knots, func(n int) bool { return n >= r })-1))
-	if len(f.knots) == 1 || at(k+1) == at(k) {
-		add(k, 1)
-		return
-	}
-	share := (x - at(k)) / (at(k+1) - at(k))
-	add(k, 1-share)
-	add(k+1, share)
-}
-
-// each calls add with every cost in a network's sum and its factor.
-func (f *blockFit) each(a supernet.Arch, add func(cell, knot int, factor float64)) error {
-	s := f.space
-	p, err := f.placesOf(a.R)
-	if err != nil {
-		return err
-	}
-	f.spread(a.R, p.fixedPixels(), f.fixedPixels, func(k int, share float64) { add(f.fixed(), k, share) })
-	for stage, d := range a.D {
-		for position := stage * s.MaxDepth(); position < stage*s.MaxDepth()+d; position++ {
-			i := cellIndex(s, position, slices.Index(s.Expands, a.E[position]), slices.Index(s.Kernels, a.KS[position]))
-			f.spread(a.R, pixels(p.cells[i]), func(k int) float64 { return pixels(f.places[k].cells[i]) },
-				func(k int, share float64) { add(f.cellOf[i], k, share) })
-		}
-	}
-	return nil
-}
-
-// placesOf returns the places at a resolution.
-func (f *blockFit) placesOf(r int) (places, error) {
-	p, ok := f.at[r]
-	if !ok {
-		var err error
-		if p, err = placesAt(f.space, r); err != nil {
-			return places{}, err
-		}
-		f.at[r] = p
-	}
-	return p, nil
-}
-
-// fixedPixels returns what stands for the input pixels of the fixed layers together: those of the
-// first block, most of whose siblings work at a fixed fraction of it.
-func (p places) fixedPixels() float64 { return pixels(p.fixed[1]) }
-
-func (f *blockFit) fixedPixels(knot int) float64 { return f.places[knot].fixedPixels() }
 
 // solve fits the costs.
 func (f *blockFit) solve(archs []supernet.Arch, networks []NetworkLatency) error {
@@ -332,36 +232,43 @@ func (f *blockFit) table(archs []supernet.Arch, networks []NetworkLatency, o Fit
 
 // entries returns the table's entries at a resolution.
 func (f *blockFit) entries(r int) ([]Entry, error) {
-	p, err := f.placesOf(r)
+	at, err := f.placesOf(r)
 	if err != nil {
 		return nil, err
 	}
-	knots := len(f.knots)
-	cost := func(cell int, x float64, at func(int) float64) float64 {
+	cost := func(cell int, c choice) float64 {
 		sum := 0.0
-		f.spread(r, x, at, func(k int, share float64) { sum += float64(share * f.cost[cell*knots+k]) })
+		f.spread(r, c, func(k int, share float64) { sum += float64(share * f.cost[cell*len(f.knots)+k]) })
 		return sum
 	}
+	shared, macs := cost(f.fixed(), f.typical()), 0.0
+	for _, name := range f.order {
+		if p := at[name]; p.always {
+			macs += float64(p.blocks[0].MACs())
+		}
+	}
 	var entries []Entry
-	seen := map[supernet.Block]bool{}
-	add := func(b supernet.Block, value float64, warnings []string) {
-		if !seen[b] {
-			seen[b] = true
-			l := MeanOnly(0, unit.Nanoseconds(value), unit.Nanoseconds(math.NaN()))
-			l.Warnings = warnings
+	done := map[supernet.Block]bool{}
+	for _, name := range f.order {
+		p := at[name]
+		for i, b := range p.blocks {
+			if done[b] {
+				continue
+			}
+			done[b] = true
+			l := Unknown()
+			c := choice{name, i}
+			switch cell := f.cells[c]; {
+			case p.always:
+				l.Mean = unit.Nanoseconds(shared * float64(b.MACs()) / macs)
+			default:
+				l.Mean = unit.Nanoseconds(cost(cell, c))
+				if !f.seen[cell] {
+					l.Warnings = []string{"no network contains this block: its cost follows from multiply-accumulates alone"}
+				}
+			}
 			entries = append(entries, Entry{Key{r, b}, l})
 		}
-	}
-	shared := cost(f.fixed(), p.fixedPixels(), f.fixedPixels)
-	for _, b := range p.fixed {
-		add(b, shared*float64(b.MACs())/float64(fixedMACs(p)), nil)
-	}
-	for i, b := range p.cells {
-		var warnings []string
-		if !f.seen[f.cellOf[i]] {
-			warnings = []string{"no network contains this block: its cost follows from multiply-accumulates alone"}
-		}
-		add(b, cost(f.cellOf[i], pixels(b), func(k int) float64 { return pixels(f.places[k].cells[i]) }), warnings)
 	}
 	return entries, nil
 }

@@ -2,8 +2,11 @@ package lut_test
 
 import (
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -86,3 +89,8 @@ func slowSum(t testing.TB, tab *lut.Table, s *supernet.Space, a supernet.Arch) u
 	}
 	return sum
 }
+
+// equalOrNaN compares statistics, of which NaN is unknown.
+var equalOrNaN = cmp.Comparer(func(a, b unit.Nanoseconds) bool {
+	return a == b || math.IsNaN(float64(a)) && math.IsNaN(float64(b))
+})

@@ -51,10 +51,16 @@ func Interpolate(t *Table, s *supernet.Space, resolutions []int) (*Table, error)
 type interpolator struct {
 	space  *supernet.Space
 	known  map[Key]Latency
-	points [][]point // by place, in the order of places.all, ascending resolution
+	points map[choice][]point // ascending resolution
 	added  []Entry
 	from   []int // measured resolutions that were used
 	to     []int // resolutions that needed interpolation
+}
+
+// choice names a block of a space, whatever its feature maps.
+type choice struct {
+	place string
+	index int
 }
 
 // point is one measured block at a place.
@@ -66,7 +72,7 @@ type point struct {
 }
 
 func newInterpolator(t *Table, s *supernet.Space) (*interpolator, error) {
-	in := &interpolator{space: s, known: make(map[Key]Latency, len(t.Entries))}
+	in := &interpolator{space: s, known: make(map[Key]Latency, len(t.Entries)), points: map[choice][]point{}}
 	for _, e := range t.Entries {
 		in.known[e.Key] = e.Latency
 	}
@@ -75,18 +81,14 @@ func newInterpolator(t *Table, s *supernet.Space) (*interpolator, error) {
 		candidates = mergeSorted(candidates[1:], s.Resolutions)
 	}
 	for _, r := range candidates {
-		p, err := placesAt(s, r)
+		err := eachChoice(s, r, func(c choice, b supernet.Block) error {
+			if k, ok := in.find(r, b); ok {
+				in.points[c] = append(in.points[c], point{r, k, pixels(b), in.known[k]})
+			}
+			return nil
+		})
 		if err != nil {
 			return nil, err
-		}
-		all := p.all()
-		if in.points == nil {
-			in.points = make([][]point, len(all))
-		}
-		for i, b := range all {
-			if k, ok := in.find(r, b); ok {
-				in.points[i] = append(in.points[i], point{r, k, pixels(b), in.known[k]})
-			}
 		}
 	}
 	return in, nil
@@ -102,19 +104,30 @@ func (in *interpolator) find(r int, b supernet.Block) (Key, bool) {
 	return Key{}, false
 }
 
-// add interpolates what is missing at a resolution.
-func (in *interpolator) add(r int) error {
-	p, err := placesAt(in.space, r)
+// eachChoice calls visit with every block of s at a resolution until it returns an error.
+func eachChoice(s *supernet.Space, r int, visit func(choice, supernet.Block) error) error {
+	places, err := placesAt(s, r)
 	if err != nil {
 		return err
 	}
-	missing := false
-	for i, b := range p.all() {
-		if _, ok := in.find(r, b); ok {
-			continue
+	for _, p := range places {
+		for i, b := range p.blocks {
+			if err := visit(choice{p.name, i}, b); err != nil {
+				return err
+			}
 		}
-		missing = true
-		low, high, err := in.neighbours(i, r, b)
+	}
+	return nil
+}
+
+// add interpolates what is missing at a resolution.
+func (in *interpolator) add(r int) error {
+	before := len(in.added)
+	err := eachChoice(in.space, r, func(c choice, b supernet.Block) error {
+		if _, ok := in.find(r, b); ok {
+			return nil
+		}
+		low, high, err := in.neighbours(c, r, b)
 		if err != nil {
 			return err
 		}
@@ -126,22 +139,23 @@ func (in *interpolator) add(r int) error {
 		in.known[k] = l
 		in.added = append(in.added, Entry{k, l})
 		in.from = append(in.from, low.resolution, high.resolution)
-	}
-	if missing {
+		return nil
+	})
+	if len(in.added) > before {
 		in.to = append(in.to, r)
 	}
-	return nil
+	return err
 }
 
-// neighbours returns the nearest measured points below and above r of place i.
-func (in *interpolator) neighbours(i, r int, b supernet.Block) (low, high point, err error) {
-	if i >= len(in.points) || len(in.points[i]) == 0 {
-		return low, high, fmt.Errorf("the place of %v was measured at no resolution", b)
+// neighbours returns the nearest measured points below and above r of a choice.
+func (in *interpolator) neighbours(c choice, r int, b supernet.Block) (low, high point, err error) {
+	points := in.points[c]
+	if len(points) == 0 {
+		return low, high, fmt.Errorf("%s, %v: its place was measured at no resolution", c.place, b)
 	}
-	points := in.points[i]
 	at, _ := slices.BinarySearchFunc(points, r, func(p point, r int) int { return p.resolution - r })
 	if at == 0 || at == len(points) {
-		return low, high, fmt.Errorf("resolution %d: the place of %v was measured at %d..%d pixels: %w", r, b,
+		return low, high, fmt.Errorf("resolution %d: the place %s of %v was measured at %d..%d pixels: %w", r, c.place, b,
 			points[0].resolution, points[len(points)-1].resolution, ErrExtrapolation)
 	}
 	return points[at-1], points[at], nil

@@ -59,13 +59,7 @@ func compareBlocks(a, b supernet.Block) int {
 	if a.Act != b.Act {
 		return strings.Compare(string(a.Act), string(b.Act))
 	}
-	if a.Op != supernet.OpMBConv && a.Op != supernet.OpSepConv { // the text has not both flags
-		return strings.Compare(a.String(), b.String())
-	}
-	if a.SE != b.SE {
-		return cmp.Compare(digit(a.SE), digit(b.SE))
-	}
-	return cmp.Compare(digit(a.Residual), digit(b.Residual))
+	return strings.Compare(a.String(), b.String()) // they differ in a flag alone
 }
 
 func negative(b supernet.Block) bool {
@@ -98,11 +92,4 @@ func compareDigits(a, b int, below bool) int {
 		return -1
 	}
 	return 1
-}
-
-func digit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

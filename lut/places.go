@@ -1,43 +1,41 @@
 package lut
 
-import "github.com/dynofa/dynofa/datasets/supernet"
+import (
+	"fmt"
 
-// places holds the blocks of a space at one resolution, by their place in the supernet, so that the
-// same place can be found at another resolution, where its block has other shapes.
-type places struct {
-	fixed []supernet.Block // outside the elastic positions, in network order
-	cells []supernet.Block // [position][expand ratio][kernel size]
+	"github.com/dynofa/dynofa/datasets/supernet"
+)
+
+// place is a place for a block in a supernet. The same place at another resolution has the same name
+// and as many choices, in the same order, with other feature maps.
+type place struct {
+	name   string           // as supernet.Layer.Name
+	always bool             // every sub-network has it, and there is no choice
+	blocks []supernet.Block // the choices; some may be equal
 }
 
-// placesAt lists the blocks of s at resolution r.
-func placesAt(s *supernet.Space, r int) (places, error) {
-	p := places{cells: make([]supernet.Block, s.Positions()*len(s.Expands)*len(s.Kernels))}
-	for ei, e := range s.Expands {
-		for ki, k := range s.Kernels {
-			layers, err := s.Layers(s.Uniform(k, e, s.MaxDepth(), r))
-			if err != nil {
-				return places{}, err
-			}
-			p.fixed = p.fixed[:0]
-			for _, l := range layers {
-				if l.Position < 0 {
-					p.fixed = append(p.fixed, l.Block)
-				} else {
-					p.cells[cellIndex(s, l.Position, ei, ki)] = l.Block
-				}
-			}
-		}
+// placesAt lists the places of s at resolution r, in network order.
+func placesAt(s *supernet.Space, r int) ([]place, error) {
+	if err := checkResolution(r); err != nil {
+		return nil, err
 	}
-	return p, nil
+	slots := s.Slots(r)
+	places := make([]place, len(slots))
+	for i := range slots {
+		sl := &slots[i]
+		places[i] = place{sl.Name, sl.Depth < 0 && !sl.Elastic(), sl.Blocks()}
+	}
+	return places, nil
 }
 
-func cellIndex(s *supernet.Space, position, expand, kernel int) int {
-	return (position*len(s.Expands)+expand)*len(s.Kernels) + kernel
-}
+// The resolutions that networks can have; see supernet.Space.Canonical.
+const minResolution, maxResolution = 8, 4096
 
-// all returns the blocks of every place, fixed ones first; places that share a block repeat it.
-func (p places) all() []supernet.Block {
-	return append(append([]supernet.Block(nil), p.fixed...), p.cells...)
+func checkResolution(r int) error {
+	if r < minResolution || r > maxResolution {
+		return fmt.Errorf("resolution %d is outside [%d, %d]", r, minResolution, maxResolution)
+	}
+	return nil
 }
 
 // pixels returns the size of a block's input feature map.

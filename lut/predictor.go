@@ -61,6 +61,8 @@ type Predictor struct {
 	// sums is indexed by resolution.
 	sums   []resolutionSums
 	layout *layout
+	point  OperatingPoint
+	doubts doubts
 }
 
 // resolutionSums holds one resolution's latencies. A network is what all have plus one cell per
@@ -76,7 +78,7 @@ func NewPredictor(t *Table, s *supernet.Space) (*Predictor, error) {
 	if t.Space != s.Name {
 		return nil, fmt.Errorf("lut: the table of %s/%s is for space %q, not %q", t.Point.Device, t.Point.Processor, t.Space, s.Name)
 	}
-	p := &Predictor{space: s, table: make(map[Key]unit.Nanoseconds, len(t.Entries)), calibration: t.Calibration}
+	p := &Predictor{space: s, table: make(map[Key]unit.Nanoseconds, len(t.Entries)), calibration: t.Calibration, point: t.Point}
 	for _, e := range t.Entries {
 		p.table[e.Key] = e.Latency.Central()
 	}
@@ -97,6 +99,7 @@ func NewPredictor(t *Table, s *supernet.Space) (*Predictor, error) {
 	if usable == 0 {
 		return nil, fmt.Errorf("lut: the table of %s/%s has no entry of space %q", t.Point.Device, t.Point.Processor, s.Name)
 	}
+	p.judge(t)
 	return p, nil
 }
 

@@ -176,7 +176,7 @@ func TestFitBlocksToPublishedNetworks(t *testing.T) {
 		for _, c := range []struct {
 			n     int
 			knots []int
-		}{{200, nil}, {4000, nil}, {4000, []int{128, 176, 224}}} {
+		}{{200, nil}, {4000, nil}, {1000, []int{128, 176, 224}}} {
 			tab, err := lut.FitBlocks(s, train[:c.n], lut.FitOptions{
 				Point: lut.OperatingPoint{Device: bar.column, Processor: "gpu"}, Source: "HELP", Knots: c.knots,
 			})

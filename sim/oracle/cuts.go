@@ -1,6 +1,7 @@
 package oracle
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/bits"
@@ -76,88 +77,78 @@ func (in *instance) cuts(ctx context.Context, servers int) (float64, error) {
 	return best * (1 + 1e-9), nil // sums are rounded
 }
 
-// choices lists the options of each request that can be on time at all, less those that no price makes the best.
+// option is a way to serve a request: its share of the work and what it is worth.
+type option struct{ work, value float64 }
+
+// choices lists the options of each request that can be on time at all, less those that no price makes
+// the best: what remains has falling value per work.
 func (c *cutting) choices() {
-	in := c.in
-	least := slices.Min(in.factor)
-	lowest, _ := in.profile.extremes()
-	slack := 1 / lowest // work that rounding the end may save
-	type option struct{ work, value float64 }
 	var options []option
 	c.first = append(c.first, 0)
-	for i := range in.ids {
-		window := 0.0
-		if in.deadline[i] > in.arrival[i] {
-			window = c.clock.done(in.deadline[i]) - c.clock.done(in.arrival[i])
-		}
-		options = options[:0]
-		for l, level := range in.levels {
-			work := math.Inf(1)
-			for b, latency := range level.Latency {
-				factor := in.factor[i]
-				if b > 0 {
-					factor = least
-				}
-				if whole := max(0, float64(latency)*factor-slack); whole <= window*(1+1e-12) {
-					work = min(work, whole/float64(b+1))
-				}
-			}
-			if !math.IsInf(work, 1) && in.deadline[i] > in.arrival[i] {
-				options = append(options, option{work, fromFixed(in.value[l])})
-			}
-		}
+	least := slices.Min(c.in.factor)
+	for i := range c.in.ids {
+		options = c.possible(options[:0], i, least)
 		slices.SortFunc(options, func(a, b option) int {
-			if a.work != b.work {
-				return cmpFloat(a.work, b.work)
-			}
-			return cmpFloat(b.value, a.value)
+			return cmp.Or(cmp.Compare(a.work, b.work), cmp.Compare(b.value, a.value))
 		})
 		hull := len(c.work)
 		for _, o := range options {
-			from := 0.0
-			if n := len(c.value); n > hull {
-				from = c.value[n-1]
-			}
-			if o.value <= from {
+			if n := len(c.value); n > hull && o.value <= c.value[n-1] || o.value <= 0 {
 				continue
 			}
-			for len(c.work) > hull && c.above(hull, o.work, o.value) {
+			for len(c.work) > hull && c.above(hull, o) {
 				c.work, c.value = c.work[:len(c.work)-1], c.value[:len(c.value)-1]
 			}
 			c.work, c.value = append(c.work, o.work), append(c.value, o.value)
 		}
 		c.first = append(c.first, int32(len(c.work)))
-		for _, w := range c.work[hull:] {
-			c.unit += w
-		}
 	}
-	if len(c.work) > 0 {
-		c.unit = max(1, c.unit/float64(len(c.work)))
+	for _, w := range c.work {
+		c.unit += w / float64(len(c.work))
 	}
+	c.unit = max(1, c.unit)
 	for i := range c.work {
 		c.work[i] /= c.unit
 	}
 }
 
-// above reports whether the last option lies on or below the line from the one before it, or from
-// doing nothing, to another.
-func (c *cutting) above(hull int, work, value float64) bool {
-	n := len(c.work) - 1
-	w0, v0 := 0.0, 0.0
-	if n > hull {
-		w0, v0 = c.work[n-1], c.value[n-1]
+// possible appends the options of request i: each level in the batch of the least work per request that
+// fits between arrival and deadline.
+func (c *cutting) possible(options []option, i int, least float64) []option {
+	in := c.in
+	if in.deadline[i] <= in.arrival[i] {
+		return options
 	}
-	return (value-v0)*(c.work[n]-w0) >= (c.value[n]-v0)*(work-w0)
+	window := c.clock.done(in.deadline[i]) - c.clock.done(in.arrival[i])
+	lowest, _ := in.profile.extremes()
+	slack := 1 / lowest // work that rounding the end may save
+	for l, level := range in.levels {
+		work := math.Inf(1)
+		for b, latency := range level.Latency {
+			factor := in.factor[i]
+			if b > 0 {
+				factor = least
+			}
+			if whole := max(0, float64(float64(latency)*factor)-slack); whole <= window*(1+1e-12) {
+				work = min(work, whole/float64(b+1))
+			}
+		}
+		if !math.IsInf(work, 1) {
+			options = append(options, option{work, fromFixed(in.value[l])})
+		}
+	}
+	return options
 }
 
-func cmpFloat(a, b float64) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
+// above reports whether the last option lies on or below the line from the one before it, or from
+// doing nothing, to another.
+func (c *cutting) above(hull int, o option) bool {
+	n := len(c.work) - 1
+	var before option
+	if n > hull {
+		before = option{c.work[n-1], c.value[n-1]}
 	}
-	return 0
+	return (o.value-before.value)*(c.work[n]-before.work) >= (c.value[n]-before.value)*(o.work-before.work)
 }
 
 // intervals makes the scales: from the shortest window of a request to all of them.
@@ -227,7 +218,7 @@ func (c *cutting) evaluate() float64 {
 		s := &c.scales[i]
 		for k, p := range s.price {
 			s.sums[k+1] = s.sums[k] + p
-			total += p * s.capacity[k]
+			total += float64(p * s.capacity[k])
 		}
 		for r, a := range c.in.arrival {
 			low, high := s.inside(a, c.in.deadline[r])
@@ -237,7 +228,7 @@ func (c *cutting) evaluate() float64 {
 	for r, price := range c.price {
 		best, used := 0.0, 0.0
 		for o := c.first[r]; o < c.first[r+1]; o++ {
-			if v := c.value[o] - price*c.work[o]; v > best {
+			if v := c.value[o] - float64(price*c.work[o]); v > best {
 				best, used = v, c.work[o]
 			}
 		}
@@ -264,7 +255,7 @@ func (c *cutting) step(round int) {
 		for k := range s.price {
 			load += s.sums[k]
 			g := s.capacity[k] - load
-			s.squares[k] += g * g
+			s.squares[k] += float64(g * g)
 			if s.squares[k] > 0 {
 				s.price[k] = max(0, s.price[k]-pace*g/math.Sqrt(s.squares[k]))
 			}

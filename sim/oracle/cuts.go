@@ -29,6 +29,7 @@ import (
 type cutting struct {
 	in     *instance
 	clock  workClock
+	slack  float64 // work that rounding the end of an inference may save
 	scales []scale
 	// options of request r are work[first[r]:first[r+1]] and value, with both ascending, work per value
 	// too. The work is in units of unit.
@@ -61,6 +62,8 @@ func (in *instance) cuts(ctx context.Context, servers int) (float64, error) {
 		return 0, nil
 	}
 	c := &cutting{in: in, clock: in.profile.clock(), price: make([]float64, len(in.ids)), used: make([]float64, len(in.ids))}
+	lowest, _ := in.profile.extremes()
+	c.slack = 1 / lowest
 	c.choices()
 	if len(c.work) == 0 {
 		return 0, nil // nothing can be on time
@@ -120,8 +123,6 @@ func (c *cutting) possible(options []option, i int, least float64) []option {
 		return options
 	}
 	window := c.clock.done(in.deadline[i]) - c.clock.done(in.arrival[i])
-	lowest, _ := in.profile.extremes()
-	slack := 1 / lowest // work that rounding the end may save
 	for l, level := range in.levels {
 		work := math.Inf(1)
 		for b, latency := range level.Latency {
@@ -129,7 +130,7 @@ func (c *cutting) possible(options []option, i int, least float64) []option {
 			if b > 0 {
 				factor = least
 			}
-			if whole := max(0, float64(float64(latency)*factor)-slack); whole <= window*(1+1e-12) {
+			if whole := max(0, float64(float64(latency)*factor)-c.slack); whole <= window*(1+1e-12) {
 				work = min(work, whole/float64(b+1))
 			}
 		}

@@ -1,21 +1,25 @@
 package search
 
 // neighbours calls visit with every network that differs from the canonical genome g in one choice: one
-// kernel size, expand ratio or resolution, or one stage's depth. A stage that grows by one position gets
+// kernel size, expand ratio, width or resolution, or one stage's depth. A stage that grows by one position gets
 // every kind of block there; one that grows by more gets copies of its last block. The genome that visit
 // gets is reused.
 func (e *Encoding) neighbours(g Genome, visit func(Genome)) {
 	n := append(Genome(nil), g...)
-	for gene := e.stages; gene < len(g); gene++ {
-		if e.Active(g, gene) {
+	for gene := range g {
+		stem := gene < len(e.depths) && e.space.StageOfEntry(gene) < 0
+		if e.Active(g, gene) && (gene >= len(e.depths) || stem) {
 			e.each(n, gene, g[gene], func() { visit(n) })
 			n[gene] = g[gene]
 		}
 	}
-	for stage := range e.stages {
-		for d := range e.space.Depths {
-			if d != int(g[stage]) {
-				e.resized(n, g, stage, d, visit)
+	for _, s := range e.stages {
+		if s.depth < 0 {
+			continue
+		}
+		for d := range e.depths[s.depth] {
+			if d != int(g[s.depth]) {
+				e.resized(n, g, s, d, visit)
 				copy(n, g)
 			}
 		}
@@ -33,13 +37,12 @@ func (e *Encoding) each(n Genome, gene int, but uint8, visit func()) {
 }
 
 // resized visits the networks in which a stage has another depth.
-func (e *Encoding) resized(n, g Genome, stage, depth int, visit func(Genome)) {
-	old, now := e.space.Depths[g[stage]], e.space.Depths[depth]
-	kernels := e.stages + stage*e.space.MaxDepth()
-	expands := kernels + e.positions
-	n[stage] = uint8(depth)
+func (e *Encoding) resized(n, g Genome, s stageGenes, depth int, visit func(Genome)) {
+	old, now := s.base+e.depths[s.depth][g[s.depth]], s.base+e.depths[s.depth][depth]
+	kernels, expands := e.kernel(s.first), e.expand(s.first)
+	n[s.depth] = uint8(depth)
 	if now != old+1 {
-		for j := old; j < now; j++ {
+		for j := old; j < now && old > 0; j++ {
 			n[kernels+j], n[expands+j] = g[kernels+old-1], g[expands+old-1]
 		}
 		e.Canonical(n)

@@ -42,25 +42,32 @@ func UniformCrossover(probability float64) Crossover {
 }
 
 // StageCrossover returns a crossover that, with the given probability, takes each stage as a whole
-// (depth, kernel sizes, expand ratios) from either parent with equal chance, and the resolution too, and
-// otherwise copies the first parent. What the genes of a stage do depends on its depth; the parents have
-// proved their combinations.
+// (depth, kernel sizes, expand ratios, width) from either parent with equal chance, and so the stem, if
+// it has choices, and the resolution, and otherwise copies the first parent. What the genes of a stage do
+// depends on its depth; the parents have proved their combinations.
 func StageCrossover(probability float64) Crossover {
 	return func(e *Encoding, a, b, child Genome, rng *rand.Rand) {
 		copy(child, a)
 		if rng.Float64() >= probability {
 			return
 		}
-		depth := e.space.MaxDepth()
-		for stage := range e.stages {
+		for _, s := range e.stages {
 			if rng.Uint64()&1 == 0 {
 				continue
 			}
-			child[stage] = b[stage]
-			kernels := e.stages + stage*depth
-			expands := kernels + e.positions
-			copy(child[kernels:kernels+depth], b[kernels:])
-			copy(child[expands:expands+depth], b[expands:])
+			for _, gene := range []int{s.depth, s.width} {
+				if gene >= 0 {
+					child[gene] = b[gene]
+				}
+			}
+			kernels, expands := e.kernel(s.first), e.expand(s.first)
+			copy(child[kernels:kernels+s.count], b[kernels:])
+			copy(child[expands:expands+s.count], b[expands:])
+		}
+		if stem := e.stemGenes(); len(stem) > 0 && rng.Uint64()&1 == 1 {
+			for _, gene := range stem {
+				child[gene] = b[gene]
+			}
 		}
 		if rng.Uint64()&1 == 1 {
 			child[len(child)-1] = b[len(b)-1]

@@ -109,10 +109,11 @@ func (s *Space) FirstPosition(stage int) int {
 
 // blocks returns the number of positions of a stage.
 func (s *Space) blocks(stage int) int {
-	if s.Stages[stage].Fixed {
-		return s.Stages[stage].Base
+	n := s.Stages[stage].Base
+	if d := s.stageDepths(stage); !s.Stages[stage].Fixed && len(d) > 0 {
+		n += last(d)
 	}
-	return s.Stages[stage].Base + last(s.stageDepths(stage))
+	return n
 }
 
 func (s *Space) stageDepths(stage int) []int {

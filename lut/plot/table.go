@@ -33,6 +33,9 @@ func Table(t *lut.Table, s *supernet.Space, resolution int) (*Figure, error) {
 	}
 	title := fmt.Sprintf("%s, %s: latency of each block at resolution %d (%s)", t.Point.Device, t.Point.Processor, resolution, m.time.Name)
 	notes := []string{m.fixed, fmt.Sprintf("Table %s: %s. Space %s.", t.Origin, t.Source, t.Space)}
+	if s.WidthEntries() > 0 {
+		notes = append(notes, "Blocks at the largest widths.")
+	}
 	if m.missing > 0 {
 		notes = append(notes, fmt.Sprintf("%d blocks have no entry.", m.missing))
 	}
@@ -128,11 +131,11 @@ func (m *heatMap) scale(t Time) {
 // axes names rows and columns: a column by its stage and its place in it.
 func (m *heatMap) axes(p *plot.Plot) {
 	var x, y plot.ConstantTicks
-	depth := m.space.MaxDepth()
-	for i := range m.columns {
-		x = append(x, plot.Tick{Value: float64(i), Label: strconv.Itoa(i%depth+1) + "\n "})
-		if i%depth == 0 { // under the middle of the stage
-			x = append(x, plot.Tick{Value: float64(i) + float64(depth-1)/2, Label: fmt.Sprintf(" \nstage %d", i/depth+1)})
+	for stage := range m.space.Stages {
+		first, next := m.space.FirstPosition(stage), m.space.FirstPosition(stage+1)
+		x = append(x, plot.Tick{Value: float64(first+next-1) / 2, Label: fmt.Sprintf(" \nstage %d", stage+1)}) // under its middle
+		for i := first; i < next; i++ {
+			x = append(x, plot.Tick{Value: float64(i), Label: strconv.Itoa(i-first+1) + "\n "})
 		}
 	}
 	for i, name := range m.rows {
@@ -151,12 +154,15 @@ func (m *heatMap) DataRange() (xmin, xmax, ymin, ymax float64) {
 // Plot draws the cells and, between stages, a white gap.
 func (m *heatMap) Plot(c draw.Canvas, p *plot.Plot) {
 	x, y := p.Transforms(&c)
-	depth := m.space.MaxDepth()
+	begins := map[int]bool{} // columns where a stage begins
+	for stage := range m.space.Stages {
+		begins[m.space.FirstPosition(stage)] = true
+	}
 	for r, row := range m.values {
 		for col, v := range row {
 			gap := vg.Length(0.4)
 			left, right := x(float64(col)-0.5)+gap, x(float64(col)+0.5)-gap
-			if col%depth == 0 {
+			if begins[col] {
 				left += 2
 			}
 			bottom, top := y(float64(r)-0.5)+gap, y(float64(r)+0.5)-gap

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -12,86 +16,283 @@ import (
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/lut/load"
 	"github.com/dynofa/dynofa/lut/profile"
 )
 
+// profileFlags are the flags of lut profile.
+type profileFlags struct {
+	db, space, library              string
+	resolutions, networkResolutions string
+	clock, coRunner                 string
+	sweep                           cli.StringSlice
+	period                          time.Duration
+	gigaflops                       float64
+	strict                          bool
+	cfg                             profile.Config
+}
+
 func lutProfileCommand() *cli.Command {
-	var db, space, resolutions, library string
-	cfg := profile.Config{Point: lut.OperatingPoint{Provider: "cpu", Precision: "fp32", Batch: 1}}
+	f := &profileFlags{cfg: profile.Config{Point: lut.OperatingPoint{Precision: "fp32"}}}
 	return &cli.Command{
 		Name:  "profile",
 		Usage: "measure every distinct block of a space on this machine, through ONNX Runtime",
-		Flags: []cli.Flag{
-			command.DBFlag(&db),
-			command.SpaceFlag(&space, "ofa-mbv3-w1.2"),
-			command.DeviceFlag(&cfg.Point.Device, "host"),
-			command.ProcessorFlag(&cfg.Point.Processor, "cpu"),
-			&cli.StringFlag{Name: "resolutions", Usage: "input resolutions, `R,R,...`; default the smallest and largest of the space", Destination: &resolutions},
-			&cli.IntFlag{Name: "threads", Usage: "threads of one inference", Value: 1, Destination: &cfg.Point.Threads},
-			&cli.StringFlag{Name: "ep", Usage: "execution provider", Value: "cpu", Destination: &cfg.Point.Provider},
-			&cli.IntFlag{Name: "rounds", Usage: "samples of each block", Value: 30, Destination: &cfg.Rounds},
-			&cli.IntFlag{Name: "networks", Usage: "whole networks to judge the sums by", Value: 4, Destination: &cfg.Networks},
-			&cli.DurationFlag{Name: "budget", Usage: "stop after this time with what there is; 0: no limit", Destination: &cfg.Budget},
-			command.SeedFlag(&cfg.Seed),
-			command.RuntimeFlag(&library),
-		},
-		Action: func(c *cli.Context) error {
-			s, err := supernet.ByName(space)
-			if err != nil {
-				return command.UsageError{Err: err}
-			}
-			cfg.Space = s
-			if resolutions != "" {
-				if cfg.Resolutions, err = command.ParseInts("resolutions", resolutions); err != nil {
-					return err
-				}
-			}
-			return profileHost(c, db, library, cfg)
-		},
+		Description: "Killed or out of budget, the same command goes on where it stopped: every round of samples is kept in the study.\n" +
+			"docs/measuring.md says what is measured and what the numbers cannot say.",
+		Flags:  f.flags(),
+		Action: f.action,
 	}
 }
 
-func profileHost(c *cli.Context, db, library string, cfg profile.Config) error {
-	rt, err := command.LoadRuntime(library)
+func (f *profileFlags) flags() []cli.Flag {
+	p := &f.cfg.Point
+	return []cli.Flag{
+		command.DBFlag(&f.db),
+		command.SpaceFlag(&f.space, "ofa-mbv3-w1.2"),
+		command.DeviceFlag(&p.Device, "host"),
+		command.ProcessorFlag(&p.Processor, "cpu"),
+		&cli.StringFlag{Name: "resolutions", Usage: "input resolutions, `R,R,...`; default the smallest and largest of the space", Destination: &f.resolutions},
+		&cli.IntFlag{Name: "threads", Usage: "threads of one inference", Value: 1, Destination: &p.Threads},
+		&cli.IntFlag{Name: "batch", Usage: "pictures per inference", Value: 1, Destination: &p.Batch},
+		&cli.StringFlag{Name: "ep", Usage: "execution provider", Value: "cpu", Destination: &p.Provider},
+		&cli.StringFlag{Name: "co", Usage: "load beside the measurement: none, cpu[:THREADS], mem[:THREADS[:BYTES]]", Value: "none", Destination: &f.coRunner},
+		&cli.DurationFlag{Name: "period", Usage: "measure a second table with inferences started at this distance", Destination: &f.period},
+		&cli.StringSliceFlag{Name: "sweep", Usage: "measure a table for each value of `threads=1,2`, co=none,cpu,mem or batch=1,4; may be repeated", Destination: &f.sweep},
+		&cli.IntFlag{Name: "rounds", Usage: "samples of each block; 0: until the medians are known to --target", Destination: &f.cfg.Rounds},
+		&cli.IntFlag{Name: "max-rounds", Usage: "samples of each block at most, without --rounds", Value: 300, Destination: &f.cfg.MaxRounds},
+		&cli.Float64Flag{Name: "target", Usage: "relative half-width of the medians' 95% intervals", Value: 0.01, Destination: &f.cfg.Target},
+		&cli.IntFlag{Name: "networks", Usage: "whole networks to judge the sums by, in the same rounds; -1: none", Value: 12, Destination: &f.cfg.Networks},
+		&cli.StringFlag{Name: "network-resolutions", Usage: "theirs, `R,R,...`, in turn; default those of the blocks", Destination: &f.networkResolutions},
+		&cli.IntFlag{Name: "calibrate", Usage: "how many of the networks a factor is fitted to, judged on the others; -1: none", Value: 5, Destination: &f.cfg.Calibrate},
+		&cli.IntFlag{Name: "seams", Usage: "pairs of blocks for each kind of seam; -1: none", Value: 3, Destination: &f.cfg.Seams},
+		&cli.IntFlag{Name: "hot", Usage: "rounds that measure blocks twice in a row as well, for comparison", Destination: &f.cfg.Hot},
+		&cli.StringFlag{Name: "clock", Usage: "wall or thread (processor time); default thread where one thread does all the work", Destination: &f.clock},
+		&cli.Float64Flag{Name: "peak-gflops", Usage: "most operations per second that the processor can do, in 10^9; 0: any CPU's", Destination: &f.gigaflops},
+		&cli.DurationFlag{Name: "budget", Usage: "stop in this time with what there is, per table; 0: no limit", Destination: &f.cfg.Budget},
+		&cli.BoolFlag{Name: "strict", Usage: "fail if a table's trust grade is below B", Destination: &f.strict},
+		command.SeedFlag(&f.cfg.Seed),
+		command.RuntimeFlag(&f.library),
+	}
+}
+
+func (f *profileFlags) action(c *cli.Context) error {
+	s, err := supernet.ByName(f.space)
+	if err != nil {
+		return command.UsageError{Err: err}
+	}
+	f.cfg.Space = s
+	if f.resolutions != "" {
+		if f.cfg.Resolutions, err = command.ParseInts("resolutions", f.resolutions); err != nil {
+			return err
+		}
+	}
+	if f.networkResolutions != "" {
+		if f.cfg.NetworkResolutions, err = command.ParseInts("network-resolutions", f.networkResolutions); err != nil {
+			return err
+		}
+	}
+	f.cfg.Clock = profile.Clock(f.clock)
+	f.cfg.Peak = f.gigaflops * 1e9
+	points, err := f.points()
 	if err != nil {
 		return err
 	}
-	info := host.Read(host.FS())
-	facts, err := machineFacts(info, rt)
+	for _, p := range points {
+		if err := p.apply(f.cfg).Validate(); err != nil {
+			return command.UsageError{Err: err}
+		}
+	}
+	rt, err := command.LoadRuntime(f.library)
 	if err != nil {
 		return err
 	}
-	cfg.Facts = facts
-	cfg.Point.Runtime, cfg.Point.RuntimeVersion = "onnxruntime", rt.Version()
-	cfg.Created = now()
-	began := time.Now()
-	cfg.Now = func() time.Duration { return time.Since(began) }
-	cfg.Source = "measured on " + describeHost(info)
-	cfg.Progress = profileProgress(c)
-	study, err := createStudy(c.Context, db)
+	return f.measure(c, rt, points)
+}
+
+// measure profiles one operating point after the other; each table is in the study before the next
+// one begins.
+func (f *profileFlags) measure(c *cli.Context, rt *ort.Runtime, points []profilePoint) error {
+	study, err := createStudy(c.Context, f.db)
 	if err != nil {
 		return err
 	}
 	defer study.Close()
-	table, err := profile.Run(c.Context, cfg, ort.NewMeter(rt, cfg.Space, ort.Options{Threads: cfg.Point.Threads, Provider: cfg.Point.Provider}, cfg.Seed))
-	if err != nil {
-		return err
-	}
-	id, err := study.PutTable(c.Context, table)
-	if err != nil {
-		return err
-	}
 	g := tableGrid()
-	addTable(g, id, table)
-	for _, f := range table.Provenance {
-		g.Note("%s: %s", f.Name, f.Value)
+	var untrusted []string
+	for i, p := range points {
+		if len(points) > 1 {
+			fmt.Fprintf(c.App.ErrWriter, "table %d of %d: %v\n", i+1, len(points), p)
+		}
+		id, table, err := f.measureOne(c, rt, study, p)
+		if err != nil {
+			return errors.Join(err, g.Print(c.App.Writer, command.FormatText))
+		}
+		addTable(g, id, table)
+		for _, fact := range table.Provenance {
+			g.Note("table %d: %s: %s", id, fact.Name, fact.Value)
+		}
+		if table.Grade.Worse(lut.GradeB) {
+			untrusted = append(untrusted, fmt.Sprintf("table %d has trust grade %s", id, table.Grade))
+		}
 	}
-	return g.Print(c.App.Writer, command.FormatText)
+	if err := g.Print(c.App.Writer, command.FormatText); err != nil {
+		return err
+	}
+	if f.strict && len(untrusted) > 0 {
+		return fmt.Errorf("%s (the warnings above say why)", strings.Join(untrusted, ", "))
+	}
+	return nil
 }
 
-// machineFacts is the provenance that every measurement on this machine carries.
+func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study, p profilePoint) (int64, *lut.Table, error) {
+	cfg := p.apply(f.cfg)
+	info := host.Read(host.FS())
+	facts, err := machineFacts(info, rt)
+	if err != nil {
+		return 0, nil, err
+	}
+	cfg.Facts = facts
+	cfg.Point.Runtime, cfg.Point.RuntimeVersion = "onnxruntime", rt.Version()
+	cfg.Point.PowerMode = info.State.PowerMode.Name
+	cfg.Created = now()
+	cfg.Source = "measured on " + describeHost(info)
+	cfg.Host = host.FS()
+	cfg.Fingerprint = facts[0].Value + "\n" + facts[1].Value + "\n" + facts[2].Value
+	if cfg.Progress, err = profileProgress(c); err != nil {
+		return 0, nil, err
+	}
+	digest, err := profile.Digest(cfg)
+	if err != nil {
+		return 0, nil, err
+	}
+	journal := study.Profile(digest)
+	cfg.Journal = journal
+	meter := ort.NewBatchMeter(rt, cfg.Space, ort.Options{Threads: cfg.Point.Threads, Provider: cfg.Point.Provider}, cfg.Seed, cfg.Point.Batch)
+	result, err := profile.Run(c.Context, cfg, meter)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			err = fmt.Errorf("%w; the same command goes on after the last complete round", err)
+		}
+		return 0, nil, err
+	}
+	store := journal.Finish
+	if !result.Complete { // the rounds stay, so that the same command goes on
+		store = study.PutTable
+	}
+	id, err := store(c.Context, result.Table)
+	return id, result.Table, err
+}
+
+// profilePoint is one combination of what a sweep varies.
+type profilePoint struct {
+	threads, batch int
+	co             string
+	period         time.Duration
+}
+
+func (p profilePoint) String() string {
+	s := fmt.Sprintf("%d threads, batch %d, beside %s", p.threads, p.batch, p.co)
+	if p.period > 0 {
+		s += ", every " + p.period.String()
+	}
+	return s
+}
+
+// apply returns cfg at this point.
+func (p profilePoint) apply(cfg profile.Config) profile.Config {
+	cfg.Point.Threads, cfg.Point.Batch, cfg.Point.Period = p.threads, p.batch, p.period
+	cfg.Point.CoRunner = p.co
+	if p.co != coNone {
+		spec, err := load.ParseSpec(p.co)
+		if err != nil {
+			panic("profile: the co-runner was checked: " + err.Error())
+		}
+		cfg.Load = &spec
+	}
+	began := time.Now()
+	cfg.Now = func() time.Duration { return time.Since(began) }
+	cfg.Sleep = sleep
+	return cfg
+}
+
+const coNone = "none"
+
+// points lists the operating points to measure: every combination of the sweeps, and each of them
+// back to back and, if asked for, with a period.
+func (f *profileFlags) points() ([]profilePoint, error) {
+	threads, batches, loads := []int{f.cfg.Point.Threads}, []int{f.cfg.Point.Batch}, []string{f.coRunner}
+	for _, item := range joinSweeps(f.sweep.Value()) {
+		name, values, _ := strings.Cut(item, "=")
+		var err error
+		switch name {
+		case "threads":
+			threads, err = command.ParseInts("sweep", values)
+		case "batch":
+			batches, err = command.ParseInts("sweep", values)
+		case "co":
+			loads, err = command.SplitList("sweep", values)
+		default:
+			err = command.Usagef("--sweep %q is none of threads=, co=, batch=", item)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	periods := []time.Duration{0}
+	if f.period != 0 {
+		periods = append(periods, f.period)
+	}
+	var points []profilePoint
+	for _, t := range threads {
+		for _, b := range batches {
+			for _, l := range loads {
+				if l != coNone {
+					spec, err := load.ParseSpec(l)
+					if err != nil {
+						return nil, command.UsageError{Err: err}
+					}
+					l = spec.String()
+				}
+				for _, p := range periods {
+					if t < 1 || b < 1 || p < 0 {
+						return nil, command.Usagef("threads %d, batch %d and period %v must be positive", t, b, p)
+					}
+					points = append(points, profilePoint{t, b, l, p})
+				}
+			}
+		}
+	}
+	return points, nil
+}
+
+// joinSweeps undoes what cli does to values with commas: "threads=1,2" arrives as two.
+func joinSweeps(words []string) []string {
+	var items []string
+	for _, w := range words {
+		if n := len(items); n > 0 && !strings.Contains(w, "=") {
+			items[n-1] += "," + w
+		} else {
+			items = append(items, w)
+		}
+	}
+	return items
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+// machineFacts is the provenance that every measurement on this machine carries: what does not change
+// while it runs.
 func machineFacts(info host.Info, rt *ort.Runtime) ([]lut.Fact, error) {
-	machine, err := json.Marshal(info)
+	machine, err := json.Marshal(info.Machine)
 	if err != nil {
 		return nil, err
 	}
@@ -106,26 +307,19 @@ func machineFacts(info host.Info, rt *ort.Runtime) ([]lut.Fact, error) {
 	}, nil
 }
 
-// describeHost names the machine in a few words: its board, or processor and cores.
+// describeHost names a machine in a few words.
 func describeHost(info host.Info) string {
-	name := info.Machine.Board.Model
-	if name == "" {
-		name = info.Machine.CPU.Model
-	}
-	if name == "" {
-		name = "an unknown machine"
-	}
-	return fmt.Sprintf("%s, %d cores, %s %s", name, info.Machine.CPU.Online, info.Machine.Kernel.Name, info.Machine.CPU.Architecture)
-}
-
-// profileProgress prints one line per phase and per quarter of it, to standard error.
-func profileProgress(c *cli.Context) func(profile.Progress) {
-	last := ""
-	return func(p profile.Progress) {
-		line := fmt.Sprintf("%s: %d%% of %d", p.Phase, 100*p.Done/max(1, p.Total)/25*25, p.Total)
-		if line != last {
-			fmt.Fprintln(c.App.ErrWriter, line)
-			last = line
+	var parts []string
+	for _, s := range []string{info.Machine.Board.Model, info.Machine.CPU.Model, info.Machine.CPU.Architecture} {
+		if s != "" {
+			parts = append(parts, s)
 		}
 	}
+	if n := info.Machine.CPU.Online; n > 0 {
+		parts = append(parts, strconv.Itoa(n)+" processors")
+	}
+	if len(parts) == 0 {
+		return "an unknown machine"
+	}
+	return strings.Join(parts, ", ")
 }

@@ -3,7 +3,9 @@ package ort
 import (
 	"context"
 	"fmt"
+	goruntime "runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
@@ -18,34 +20,45 @@ type Meter struct {
 	space   *supernet.Space
 	options Options
 	seed    uint64
+	batch   int
+	// alone is whether the calling thread does all the work, so that its processor time is the latency.
+	alone   bool
 	weights *onnx.Random // of whole networks; made when the first is asked for
 	made    int          // bytes of models since memory was collected
 }
 
 var _ profile.Meter = (*Meter)(nil)
 
-// NewMeter returns a meter for a space's blocks and sub-networks. The weights are random, drawn
-// from seed: they do not change what an inference costs.
+// NewMeter returns a meter for a space's blocks and sub-networks, one picture per inference. The
+// weights are random, drawn from seed: they do not change what an inference costs.
 func NewMeter(r *Runtime, space *supernet.Space, o Options, seed uint64) *Meter {
-	return &Meter{runtime: r, space: space, options: o, seed: seed}
+	return NewBatchMeter(r, space, o, seed, 1)
+}
+
+// NewBatchMeter is NewMeter with several pictures per inference.
+func NewBatchMeter(r *Runtime, space *supernet.Space, o Options, seed uint64, batch int) *Meter {
+	provider := strings.ToLower(o.Provider)
+	return &Meter{runtime: r, space: space, options: o, seed: seed, batch: batch,
+		alone: o.Threads <= 1 && (provider == "" || provider == "cpu")}
 }
 
 // TimedRegion says what a probe's time includes.
 func (m *Meter) TimedRegion() string {
-	return "one session run from call to return, by the monotonic wall clock, output complete; " +
-		"input and output memory is allocated beforehand and written just before the clock starts, as warm as between two layers"
+	return "one session run from call to return, output complete, on one locked thread; wall time by the monotonic clock, processor time by " +
+		"the thread's clock where one thread does all the work; input and output memory is allocated beforehand and written just before " +
+		"the clocks start, as warm as between two layers; the reading of the clocks is included"
 }
 
-// Prepare makes a session of a block's model, batch 1.
-func (m *Meter) Prepare(_ context.Context, b supernet.Block) (profile.Probe, error) {
-	model, err := onnx.Block(b, m.seed, 1)
+// Prepare makes a session of a block's model, or of blocks joined.
+func (m *Meter) Prepare(_ context.Context, blocks ...supernet.Block) (profile.Probe, error) {
+	model, err := onnx.Chain(blocks, m.seed, m.batch)
 	if err != nil {
 		return nil, err
 	}
 	return m.probe(model)
 }
 
-// PrepareNetwork makes a session of a sub-network's model, batch 1.
+// PrepareNetwork makes a session of a sub-network's model.
 func (m *Meter) PrepareNetwork(_ context.Context, a supernet.Arch) (profile.Probe, error) {
 	if m.weights == nil {
 		w, err := onnx.RandomWeights(m.space, m.seed)
@@ -54,7 +67,7 @@ func (m *Meter) PrepareNetwork(_ context.Context, a supernet.Arch) (profile.Prob
 		}
 		m.weights = w
 	}
-	model, err := onnx.Network(m.space, a, m.weights, onnx.Options{Source: m.weights.Source()})
+	model, err := onnx.Network(m.space, a, m.weights, onnx.Options{Source: m.weights.Source(), Batch: m.batch})
 	if err != nil {
 		return nil, err
 	}
@@ -93,22 +106,29 @@ type probe struct {
 // Run times one inference. In a network the layer before has just written the input, and the output
 // goes where an earlier activation stood, so both are touched first: in trials (w1.2, ONNX Runtime
 // 1.27 on x86-64) sums of blocks were 19% above whole networks without that, 13% with the input
-// written, 11% with both. What remains is the call, the change of layout at both ends of a model and
-// colder weights; a calibration by whole networks takes it out.
-func (p *probe) Run() (time.Duration, error) {
+// written, 11% with both. What remains is the seams, which lut/profile takes off.
+func (p *probe) Run() (profile.Sample, error) {
 	if p.meter.made > 0 {
 		p.meter.collect()
 	}
 	clear(p.session.Output())
 	fill(p.session.Input(), p.runs)
 	p.runs++
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	preempted := preemptions()
 	start := time.Now()
+	cpu := threadTime()
 	err := p.session.Run()
-	took := time.Since(start)
-	if err != nil {
-		return 0, fmt.Errorf("run %d: %w", p.runs, err)
+	cpu = threadTime() - cpu
+	s := profile.Sample{Wall: time.Since(start), Preempted: preemptions() != preempted}
+	if p.meter.alone {
+		s.CPU = cpu
 	}
-	return took, nil
+	if err != nil {
+		return s, fmt.Errorf("run %d: %w", p.runs, err)
+	}
+	return s, nil
 }
 
 // fill writes a saw-tooth in [-1, 1) that differs from run to run: no block is fast because its input

@@ -1,11 +1,3 @@
-// Package profile measures latency tables: every distinct block of a supernet's space, and a few
-// whole networks to judge the sums of blocks by. It owns the protocol (what is run in which order,
-// how often, and what is claimed about the samples); a Meter, such as package ort's, runs and
-// times. It knows no runtime, reads no clock and starts nothing.
-//
-// The protocol is rotation. A round visits every block once, in network order, so that a block's
-// weights are as cold as in a network: blocks timed back to back sum to 12-15% less than the
-// network. Rounds at the start are dropped as warm-up and counted; after that every sample counts.
 package profile
 
 import (
@@ -13,313 +5,365 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/lut/load"
 )
 
-// Config says what to measure and how long. Space, Point.Device and Point.Processor are required.
-type Config struct {
-	Space       *supernet.Space
-	Resolutions []int // input resolutions; default the smallest and the largest of the space's
-	Networks    int   // whole networks, drawn at random; default 4, negative none
+// ErrBudget is wrapped if the budget was used up before anything was measured.
+var ErrBudget = errors.New("the budget was used up before anything was measured")
 
-	Rounds    int // samples of each block and network; default 30, at most 100,000
-	MinRounds int // samples that are taken even beyond the budget; default MinMedian
-	Warmup    int // rounds dropped at the start; default 2, negative none
-
-	// Budget is how long Run may take, preparing included; 0: as long as it takes. Run stops after
-	// the last round that fits, but not before MinRounds.
-	Budget time.Duration
-	// Now returns the time since any fixed start. It is required with a Budget; without it no
-	// elapsed times are reported.
-	Now func() time.Duration
-
-	// Wide is the relative half-width of the median's 95% interval above which an entry carries a
-	// warning; default 0.05.
-	Wide float64
-	// Seed draws the networks and the order inside rounds.
-	Seed uint64
-
-	Point    lut.OperatingPoint // of the table
-	Source   string             // of the table; default "measured on" and the device
-	Created  time.Time          // of the table
-	Facts    []lut.Fact         // what the caller knows about device and program; names are unique, none begins with "profile: "
-	Warnings []string           // the caller's doubts about the whole table
-
-	// Progress is called after every probe prepared and every round measured.
-	Progress func(Progress)
-}
-
-// Phase is a part of a run of the profiler.
-type Phase string
-
-// The phases, in order.
-const (
-	Preparing Phase = "prepare"
-	Warming   Phase = "warm-up"
-	Measuring Phase = "measure"
-)
-
-// Progress says how far a phase is.
-type Progress struct {
-	Phase       Phase
-	Done, Total int           // probes while preparing, rounds afterwards
-	Elapsed     time.Duration // since Run began; 0 without Config.Now
-}
-
-// factPrefix begins the names of the facts that Run adds to a table.
-const factPrefix = "profile: "
-
-// maxRounds bounds memory: 100,000 rounds of 400 probes keep 320 MB of samples.
-const maxRounds = 100_000
-
-// withDefaults fills in what is zero.
-func (c Config) withDefaults() Config {
-	if len(c.Resolutions) == 0 && c.Space != nil && len(c.Space.Resolutions) > 0 {
-		rs := c.Space.Resolutions
-		c.Resolutions = slices.Compact([]int{rs[0], rs[len(rs)-1]})
-	}
-	defaults := func(p *int, v int) {
-		if *p == 0 {
-			*p = v
-		}
-		*p = max(*p, 0)
-	}
-	defaults(&c.Networks, 4)
-	defaults(&c.Warmup, 2)
-	if c.Rounds == 0 {
-		c.Rounds = 30
-	}
-	if c.MinRounds == 0 {
-		c.MinRounds = min(MinMedian, c.Rounds)
-	}
-	if c.Wide == 0 {
-		c.Wide = 0.05
-	}
-	if c.Source == "" {
-		c.Source = "measured on " + c.Point.Device
-	}
-	if c.Progress == nil {
-		c.Progress = func(Progress) {}
-	}
-	return c
-}
-
-// Validate returns every problem of the configuration.
-func (c Config) Validate() error {
-	c = c.withDefaults()
-	var errs []error
-	check := func(bad bool, format string, args ...any) {
-		if bad {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	check(c.Space == nil, "no space given")
-	check(c.Space != nil && len(c.Resolutions) == 0, "no resolutions given")
-	check(c.Rounds < 1 || c.Rounds > maxRounds, "%d rounds are outside [1, %d]", c.Rounds, maxRounds)
-	check(c.MinRounds < 1 || c.MinRounds > c.Rounds, "at least %d of %d rounds makes no sense", c.MinRounds, c.Rounds)
-	check(c.Warmup > maxRounds, "%d warm-up rounds are above %d", c.Warmup, maxRounds)
-	check(c.Networks > 1000, "%d whole networks are above 1000", c.Networks)
-	check(c.Budget < 0, "the budget %v is negative", c.Budget)
-	check(c.Budget > 0 && c.Now == nil, "a budget needs a clock")
-	check(!(c.Wide > 0), "wide intervals start at %g", c.Wide)
-	sorted := slices.Sorted(slices.Values(c.Resolutions))
-	check(len(slices.Compact(sorted)) != len(c.Resolutions), "a resolution is repeated in %v", c.Resolutions)
-	names := map[string]bool{}
-	for _, f := range c.Facts {
-		check(f.Name == "" || names[f.Name], "fact %q is unnamed or repeated", f.Name)
-		check(strings.HasPrefix(f.Name, factPrefix), "fact %q: names that begin with %q are the protocol's own", f.Name, factPrefix)
-		names[f.Name] = true
-	}
-	if c.Space != nil { // what would spoil the table at the end is refused at the start
-		one := supernet.Block{Op: supernet.OpPool, In: supernet.Shape{Size: 1, Channels: 1}, Out: supernet.Shape{Size: 1, Channels: 1}}
-		t := lut.Table{Space: c.Space.Name, Point: c.Point, Origin: lut.Measured, Source: c.Source, Provenance: c.Facts,
-			Entries: []lut.Entry{{Key: lut.Key{Block: one}, Latency: lut.MeanOnly(1, 1, 0)}}}
-		if err := t.Validate(); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	if len(errs) > 0 {
-		return fmt.Errorf("profile: %w", errors.Join(errs...))
-	}
-	return nil
+// Result is what a run came to.
+type Result struct {
+	Table *lut.Table // valid
+	// Complete is false if the run stopped for the budget: the same command measures on.
+	Complete bool
 }
 
 // Run measures every distinct block of the space at each resolution and the whole networks, and
-// returns the table, which is valid. On any error, a cancelled context included, it returns no
-// table: nothing half-measured leaves it. An error of the meter names the block or network.
-func Run(ctx context.Context, cfg Config, m Meter) (*lut.Table, error) {
+// returns the table, which is valid. On any error, a cancelled context included, it returns no table:
+// what was measured until then is in the journal, if there is one. An error of the meter names the
+// block or network; one that wraps ErrBudget says that there was no time.
+func Run(ctx context.Context, cfg Config, m Meter) (Result, error) {
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return Result{}, err
 	}
 	r := &run{Config: cfg.withDefaults(), meter: m}
-	t, err := r.measure(ctx)
-	if err := errors.Join(err, r.close()); err != nil {
-		return nil, fmt.Errorf("profile: %w", err)
+	err := r.measure(ctx)
+	if err = errors.Join(err, r.close()); err == nil {
+		var t *lut.Table
+		if t, err = r.table(); err == nil {
+			return Result{t, !r.outOfTime}, nil
+		}
 	}
-	return t, nil
+	return Result{}, fmt.Errorf("profile: %w", err)
 }
 
 // run is one run of the profiler.
 type run struct {
 	Config
-	meter   Meter
-	began   time.Duration
-	plan    *plan
-	targets []target
-	opened  []Probe           // each once, to be closed
-	probes  []Probe           // by visit index: targets, then networks
-	names   []string          // by visit index
-	samples [][]time.Duration // by visit index
-	stop    string            // why the rounds ended
+	meter      Meter
+	began      time.Duration
+	plan       *plan
+	probes     []Probe // by unit
+	opened     []Probe // each once, to be closed
+	load       *load.Process
+	conditions conditions
+	next       time.Duration // when the next run may start, with a period
+
+	samples   *samples
+	partial   []series // of the round in which the budget ended, by unit
+	resumed   int      // rounds of earlier runs
+	warmup    int      // rounds dropped
+	stop      string   // why the rounds ended
+	outOfTime bool
 }
 
-func (r *run) measure(ctx context.Context) (*lut.Table, error) {
+// errOutOfTime ends a round within.
+var errOutOfTime = errors.New("out of time")
+
+func (r *run) measure(ctx context.Context) error {
 	r.began = r.now()
-	if err := r.prepare(ctx); err != nil {
-		return nil, err
-	}
-	r.samples = make([][]time.Duration, len(r.probes))
-	for i := range r.Warmup {
-		if err := r.round(ctx, false); err != nil {
-			return nil, err
-		}
-		r.Progress(Progress{Warming, i + 1, r.Warmup, r.elapsed()})
-	}
-	r.stop = "all rounds done"
-	for i := range r.Rounds {
-		start := r.elapsed()
-		if err := r.round(ctx, true); err != nil {
-			return nil, err
-		}
-		now := r.elapsed()
-		r.Progress(Progress{Measuring, i + 1, r.Rounds, now})
-		// The next round is expected to take as long as this one.
-		if r.Budget > 0 && i+1 >= r.MinRounds && i+1 < r.Rounds && now+(now-start) > r.Budget {
-			r.stop = "the budget of " + r.Budget.String() + " was used up"
-			break
-		}
-	}
-	return r.table()
-}
-
-// prepare plans the run and opens a probe for each distinct block and each network.
-func (r *run) prepare(ctx context.Context) error {
 	var err error
-	if r.plan, r.targets, err = newPlan(r.Space, r.Resolutions, r.Seed, r.Networks); err != nil {
+	if r.plan, err = newPlan(r.Config); err != nil {
 		return err
 	}
-	total := len(r.targets) + len(r.plan.networks)
-	open := func(name string, prepare func() (Probe, error)) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		p, err := prepare()
-		if err != nil {
-			return fmt.Errorf("%s: prepare: %w", name, err)
-		}
-		r.opened = append(r.opened, p)
-		r.add(name, p, total)
+	if err := r.resume(ctx); err != nil {
+		return err
+	}
+	if r.done() {
 		return nil
 	}
+	r.conditions = readBefore(r.Host)
+	if r.Load != nil {
+		if r.load, err = load.Start(ctx, *r.Load); err != nil {
+			return err
+		}
+	}
+	err = r.prepare(ctx)
+	if err == nil {
+		err = r.warm(ctx)
+	}
+	if err == nil {
+		err = r.rounds(ctx)
+	}
+	if errors.Is(err, errOutOfTime) {
+		r.outOfTime, err = true, nil
+		r.stop = "the budget of " + r.Budget.String() + " was used up"
+	}
+	r.conditions.readAfter(r.Host)
+	return err
+}
+
+// resume takes the rounds of earlier runs from the journal.
+func (r *run) resume(ctx context.Context) error {
+	r.samples = newSamples(r.plan)
+	if r.Journal == nil {
+		return nil
+	}
+	rounds, err := r.Journal.Rounds(ctx)
+	if err != nil {
+		return err
+	}
+	for i, b := range rounds {
+		one, err := decodeRound(b, r.plan.units(), len(r.plan.targets))
+		if err != nil {
+			return fmt.Errorf("journal: round %d: %w", i, err)
+		}
+		r.samples.add(one)
+	}
+	r.resumed = len(rounds)
+	return nil
+}
+
+// prepare opens a probe for each distinct block, pair and network, and for the null model.
+func (r *run) prepare(ctx context.Context) error {
+	total := r.plan.units()
+	since := r.elapsed()
 	byBlock := map[supernet.Block]Probe{}
-	for _, t := range r.targets {
-		name := lut.Key{Resolution: t.resolution, Block: t.block}.String()
-		if p, ok := byBlock[t.block]; ok { // the same at another resolution
-			r.add(name, p, total)
+	for u := range total {
+		if err := r.check(ctx); err != nil {
+			return err
+		}
+		p, err := r.open(ctx, u, byBlock)
+		if err != nil {
+			return fmt.Errorf("%s: prepare: %w", r.plan.name(u), err)
+		}
+		r.probes = append(r.probes, p)
+		r.Progress(Progress{Phase: Preparing, Done: u + 1, Total: total, Elapsed: r.elapsed(), Since: since})
+	}
+	return nil
+}
+
+// open makes a unit's probe; targets with the same block at another resolution share one.
+func (r *run) open(ctx context.Context, u int, byBlock map[supernet.Block]Probe) (p Probe, err error) {
+	targets := r.plan.targets
+	switch {
+	case u < len(targets):
+		b := targets[u].block
+		if p, ok := byBlock[b]; ok {
+			return p, nil
+		}
+		defer func() { byBlock[b] = p }()
+		p, err = r.meter.Prepare(ctx, b)
+	case u < r.plan.network(0):
+		q := r.plan.pairs[u-len(targets)]
+		p, err = r.meter.Prepare(ctx, targets[q.a].block, targets[q.b].block)
+	case u < r.plan.null():
+		p, err = r.meter.PrepareNetwork(ctx, r.plan.networks[u-r.plan.network(0)])
+	default:
+		p, err = r.meter.Prepare(ctx, nothing)
+	}
+	if err == nil {
+		r.opened = append(r.opened, p)
+	}
+	return p, err
+}
+
+// warm runs rounds that are dropped: a fixed number, or until a round is not faster than the one
+// before by more than 2% in the median of all units.
+func (r *run) warm(ctx context.Context) error {
+	since := r.elapsed()
+	most := r.Warmup
+	if most == 0 {
+		most = mostWarm
+	}
+	var before []Sample
+	for i := range most {
+		now, err := r.round(ctx, i, true)
+		if err != nil {
+			return err
+		}
+		r.warmup++
+		r.Progress(Progress{Phase: Warming, Done: i + 1, Total: most, Elapsed: r.elapsed(), Since: since})
+		if r.Clock == Auto {
+			r.Clock = r.detectClock(now.units)
+		}
+		if r.Warmup == 0 && before != nil && medianRatio(now.units, before) >= 0.98 {
+			break
+		}
+		before = now.units
+	}
+	return nil
+}
+
+// detectClock takes processor time if the meter tells it of everything.
+func (r *run) detectClock(all []Sample) Clock {
+	if slices.ContainsFunc(all, func(s Sample) bool { return s.CPU <= 0 }) {
+		return Wall
+	}
+	return Thread
+}
+
+// medianRatio returns the median of the ratios of two rounds' wall times.
+func medianRatio(now, before []Sample) float64 {
+	ratios := make([]float64, len(now))
+	for i := range now {
+		ratios[i] = float64(now[i].Wall) / float64(before[i].Wall)
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
+}
+
+// rounds measures until it is enough.
+func (r *run) rounds(ctx context.Context) error {
+	since := r.elapsed()
+	for !r.done() {
+		start := r.elapsed()
+		one, err := r.round(ctx, r.samples.rounds, false)
+		if err != nil {
+			return err
+		}
+		if r.Clock == Auto { // no warm-up
+			r.Clock = r.detectClock(one.units)
+		}
+		if r.Journal != nil {
+			if err := r.Journal.Append(ctx, r.samples.rounds, one.encode()); err != nil {
+				return err
+			}
+		}
+		r.samples.add(one)
+		now := r.elapsed()
+		r.Progress(Progress{Phase: Measuring, Done: r.samples.rounds, Total: r.most(), Elapsed: now, Began: r.resumed, Since: since})
+		// A round is expected to take as long as the one before.
+		if r.Budget > 0 && r.samples.rounds >= MinMedian && now+(now-start) > r.Budget && !r.done() {
+			return errOutOfTime
+		}
+	}
+	return nil
+}
+
+func (r *run) most() int {
+	if r.Rounds > 0 {
+		return r.Rounds
+	}
+	return r.MaxRounds
+}
+
+// done reports whether enough rounds were measured, and notes why.
+func (r *run) done() bool {
+	n := r.samples.rounds
+	switch {
+	case n >= r.most():
+		r.stop = fmt.Sprintf("%d rounds were done", n)
+		if r.Rounds == 0 {
+			r.stop += ", the most allowed"
+		}
+		return true
+	case r.Rounds > 0 || !isLook(n):
+		return false
+	}
+	clock := r.clock()
+	for u := range r.plan.null() {
+		if u >= len(r.plan.targets) && u < r.plan.network(0) { // a pair
 			continue
 		}
-		if err := open(name, func() (Probe, error) { return r.meter.Prepare(ctx, t.block) }); err != nil {
-			return err
-		}
-		byBlock[t.block] = r.probes[len(r.probes)-1]
-	}
-	for _, a := range r.plan.networks {
-		if err := open("network "+a.String(), func() (Probe, error) { return r.meter.PrepareNetwork(ctx, a) }); err != nil {
-			return err
+		times, _, _ := r.samples.units[u].use(clock)
+		if !precise(summarize(times, lookAlpha), r.Target) {
+			return false
 		}
 	}
-	return nil
+	r.stop = fmt.Sprintf("every median is known to +-%.2g%% or 1us", 100*r.Target)
+	return true
 }
 
-func (r *run) add(name string, p Probe, total int) {
-	r.names, r.probes = append(r.names, name), append(r.probes, p)
-	r.Progress(Progress{Preparing, len(r.probes), total, r.elapsed()})
+// clock returns the clock in use, by what the samples tell if nobody has said.
+func (r *run) clock() Clock {
+	if r.Clock != Auto {
+		return r.Clock
+	}
+	for _, s := range r.samples.units {
+		if len(s) > 0 && r.detectClock(s) == Wall {
+			return Wall
+		}
+	}
+	return Thread
 }
 
-// round runs every probe once and keeps the samples if keep is set.
-func (r *run) round(ctx context.Context, keep bool) error {
-	for _, v := range r.plan.round(len(r.targets)) {
-		if err := ctx.Err(); err != nil {
-			return err
+// round runs every unit once. When the budget ends in between it leaves what it has in partial.
+func (r *run) round(ctx context.Context, i int, warmup bool) (round, error) {
+	one := round{units: make([]Sample, r.plan.units())}
+	for _, u := range r.plan.round(i, warmup) {
+		if err := r.check(ctx); err != nil {
+			if errors.Is(err, errOutOfTime) && !warmup {
+				r.keep(one)
+			}
+			return one, err
 		}
-		d, err := r.probes[v].Run()
-		if err == nil && d <= 0 {
-			err = fmt.Errorf("the meter returned %v", d)
-		}
+		s, err := r.visit(ctx, u)
 		if err != nil {
-			return fmt.Errorf("%s: %w", r.names[v], err)
+			return one, err
 		}
-		if keep {
-			r.samples[v] = append(r.samples[v], d)
+		one.units[u] = s
+	}
+	if warmup || i%2 == 0 || i/2 >= r.Hot {
+		return one, nil
+	}
+	one.hot = make([]Sample, len(r.plan.targets))
+	for _, u := range r.plan.hotOrder(i) {
+		if err := r.check(ctx); err != nil {
+			return one, err
 		}
+		if _, err := r.visit(ctx, u); err != nil {
+			return one, err
+		}
+		s, err := r.visit(ctx, u)
+		if err != nil {
+			return one, err
+		}
+		one.hot[u] = s
+	}
+	return one, nil
+}
+
+// keep saves the samples of a round that was cut short.
+func (r *run) keep(one round) {
+	r.partial = make([]series, len(one.units))
+	for u, s := range one.units {
+		if s.Wall > 0 {
+			r.partial[u] = series{s}
+		}
+	}
+}
+
+// visit runs a unit once, when it is time to.
+func (r *run) visit(ctx context.Context, u int) (Sample, error) {
+	if period := r.Point.Period; period > 0 {
+		if wait := r.next - r.now(); wait > 0 {
+			if err := r.Sleep(ctx, wait); err != nil {
+				return Sample{}, err
+			}
+		}
+		if late := r.now() - r.next; late >= period { // or the first
+			r.next += late
+		}
+		r.next += period
+	}
+	s, err := r.probes[u].Run()
+	switch {
+	case err != nil:
+	case s.Wall <= 0 || s.Wall > longestSample || s.CPU < 0 || s.CPU > longestSample:
+		err = fmt.Errorf("the meter returned %v of wall and %v of processor time", s.Wall, s.CPU)
+	case r.Clock == Thread && s.CPU == 0:
+		err = errors.New("the meter does not tell processor time")
+	}
+	if err != nil {
+		return s, fmt.Errorf("%s: %w", r.plan.name(u), err)
+	}
+	return s, nil
+}
+
+// check returns why to stop, if so.
+func (r *run) check(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if r.Budget > 0 && r.elapsed() >= r.Budget {
+		return errOutOfTime
 	}
 	return nil
-}
-
-// table summarises the samples.
-func (r *run) table() (*lut.Table, error) {
-	t := &lut.Table{Space: r.Space.Name, Point: r.Point, Origin: lut.Measured, Source: r.Source,
-		Created: r.Created, Warnings: slices.Clone(r.Warnings)}
-	wide := 0
-	summarize := func(i int) lut.Latency {
-		l := Summarize(r.samples[i])
-		l.Warnings = doubts(l, r.Wide)
-		wide += len(l.Warnings)
-		return l
-	}
-	for i, target := range r.targets {
-		t.Entries = append(t.Entries, lut.Entry{Key: lut.Key{Resolution: target.resolution, Block: target.block}, Latency: summarize(i)})
-	}
-	for i, a := range r.plan.networks {
-		t.Networks = append(t.Networks, lut.NetworkLatency{Arch: a.String(), Latency: summarize(len(r.targets) + i)})
-	}
-	if wide > 0 {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("the median of %d of %d blocks and networks is not known to +-%.1f%% (95%%): the machine was busy or the rounds were few",
-			wide, len(r.probes), 100*r.Wide))
-	}
-	if now := r.elapsed(); r.Budget > 0 && now > r.Budget {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("measuring took %v, beyond the budget of %v, for the least number of rounds", now, r.Budget))
-	}
-	t.Sort()
-	t.Provenance = slices.Concat(r.Facts, r.facts())
-	bias, err := biasFacts(t, r.Space)
-	if err != nil {
-		return nil, err
-	}
-	t.Provenance = append(t.Provenance, bias...)
-	return t, t.Validate()
-}
-
-// facts returns what the protocol adds to the provenance.
-func (r *run) facts() []lut.Fact {
-	facts := []lut.Fact{
-		{Name: factPrefix + "protocol", Value: "rotation: a round visits every block once, in network order, dealt at random to walks; whole networks between walks"},
-		{Name: factPrefix + "timed region", Value: r.meter.TimedRegion()},
-		{Name: factPrefix + "rounds kept", Value: strconv.Itoa(len(r.samples[0]))},
-		{Name: factPrefix + "warm-up rounds dropped", Value: strconv.Itoa(r.Warmup)},
-		{Name: factPrefix + "samples dropped", Value: "0"},
-		{Name: factPrefix + "stopped because", Value: r.stop},
-		{Name: factPrefix + "seed", Value: strconv.FormatUint(r.Seed, 10)},
-	}
-	if r.Now != nil {
-		facts = append(facts, lut.Fact{Name: factPrefix + "measuring took", Value: r.elapsed().String()})
-	}
-	return facts
 }
 
 func (r *run) now() time.Duration {
@@ -331,8 +375,12 @@ func (r *run) now() time.Duration {
 
 func (r *run) elapsed() time.Duration { return r.now() - r.began }
 
+// close frees the probes and stops the load; one that ended by itself spoils the measurement.
 func (r *run) close() error {
 	var errs []error
+	if r.load != nil {
+		errs = append(errs, r.load.Stop())
+	}
 	for _, p := range r.opened {
 		errs = append(errs, p.Close())
 	}

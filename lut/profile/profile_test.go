@@ -16,6 +16,7 @@ import (
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/lut/load"
 	"github.com/dynofa/dynofa/lut/profile"
 )
 
@@ -29,8 +30,16 @@ func tiny(t testing.TB) *supernet.Space {
 	return s
 }
 
+// config measures 30 rounds of blocks and four networks, and no seams.
 func config(s *supernet.Space) profile.Config {
-	return profile.Config{Space: s, Resolutions: []int{128, 160}, Point: lut.OperatingPoint{Device: "fake", Processor: "cpu"}, Seed: 3}
+	return profile.Config{Space: s, Resolutions: []int{128, 160}, Rounds: 30, Warmup: 2, Networks: 4, Seams: -1,
+		Point: lut.OperatingPoint{Device: "fake", Processor: "cpu"}, Seed: 3, Peak: -1}
+}
+
+// measure is profile.Run for the table alone.
+func measure(ctx context.Context, c profile.Config, m profile.Meter) (*lut.Table, error) {
+	r, err := profile.Run(ctx, c, m)
+	return r.Table, err
 }
 
 func fact(t *lut.Table, name string) string {
@@ -47,7 +56,7 @@ func TestRunMeasuresEveryBlockOncePerRound(t *testing.T) {
 	m := newFakeMeter(s, 0, 1)
 	cfg := config(s)
 	cfg.Rounds, cfg.Warmup, cfg.Networks = 7, 3, 5
-	table, err := profile.Run(t.Context(), cfg, m)
+	table, err := measure(t.Context(), cfg, m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,19 +80,19 @@ func TestRunMeasuresEveryBlockOncePerRound(t *testing.T) {
 			t.Errorf("%v has %d samples", e.Key, e.Latency.N)
 		}
 		// No noise, so every statistic is the block's cost (truncated to whole nanoseconds).
-		if c := math.Floor(blockCost(e.Key.Block)); float64(e.Latency.P50) != c || float64(e.Latency.CIHigh) != c || e.Latency.Std != 0 {
+		if c := blockCost(e.Key.Block); float64(e.Latency.P50) != c || float64(e.Latency.CIHigh) != c || e.Latency.Std != 0 {
 			t.Errorf("%v costs %v, want %g ns", e.Key, e.Latency.P50, c)
 		}
 	}
-	if n := 10 * (192 + 5); len(m.visits) != n {
+	if n := 10 * (192 + 5 + 1); len(m.visits) != n {
 		t.Errorf("%d runs, want %d", len(m.visits), n)
 	}
-	if want := len(distinct) + 5; m.most != want || m.open != 0 {
+	if want := len(distinct) + 5 + 1; m.most != want || m.open != 0 {
 		t.Errorf("%d probes at most and %d left open, want %d and 0", m.most, m.open, want)
 	}
 	for name, want := range map[string]string{
 		"profile: rounds kept": "7", "profile: warm-up rounds dropped": "3", "profile: timed region": "nothing real",
-		"profile: stopped because": "all rounds done", "profile: seed": "3",
+		"profile: stopped because": "7 rounds were done", "profile: seed": "3",
 	} {
 		if got := fact(table, name); got != want {
 			t.Errorf("fact %q is %q, want %q", name, got, want)
@@ -98,7 +107,7 @@ func TestRotation(t *testing.T) {
 	m := newFakeMeter(s, 0, 1)
 	cfg := config(s)
 	cfg.Resolutions, cfg.Rounds, cfg.Warmup, cfg.Networks = []int{160}, 2, -1, 3
-	if _, err := profile.Run(t.Context(), cfg, m); err != nil {
+	if _, err := measure(t.Context(), cfg, m); err != nil {
 		t.Fatal(err)
 	}
 	place := map[string]int{}
@@ -115,6 +124,7 @@ func TestRotation(t *testing.T) {
 			}
 		}
 	}
+	const null = "pool in=1x1x1 out=1x1x1"
 	round := len(m.visits) / 2
 	if slices.Equal(m.visits[:round], m.visits[round:]) {
 		t.Error("two rounds have the same order")
@@ -124,7 +134,10 @@ func TestRotation(t *testing.T) {
 		walks, previous, networks := 1, -1, 0
 		for _, v := range visits {
 			p, isBlock := place[v]
-			if !isBlock {
+			switch {
+			case v == null:
+				continue
+			case !isBlock:
 				networks++
 				continue
 			}
@@ -151,7 +164,7 @@ func TestRunCoverage(t *testing.T) {
 	s := tiny(t)
 	hits, all := 0, 0
 	for seed := range uint64(20) {
-		table, err := profile.Run(t.Context(), config(s), newFakeMeter(s, 0.2, seed))
+		table, err := measure(t.Context(), config(s), newFakeMeter(s, 0.2, seed))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,16 +186,22 @@ func TestRunJudgesSumsByNetworks(t *testing.T) {
 	s := tiny(t)
 	m := newFakeMeter(s, 0, 1)
 	m.netFactor = 1.25 // so a sum is 1/1.25 - 1 = -20% off
-	table, err := profile.Run(t.Context(), config(s), m)
+	table, err := measure(t.Context(), config(s), m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Costs are cut to whole nanoseconds, which is below 0.01% here.
-	if got := fact(table, "profile: raw sum bias, mean"); got != "-20.00% over 4 whole networks" && got != "-20.01% over 4 whole networks" {
-		t.Errorf("mean bias %q", got)
+	// Four networks: the factor of two is too few to keep, all that is said is about the other two.
+	if got := fact(table, "profile: raw sum"); !strings.HasPrefix(got, "bias -20.00%, mean absolute error 20.00%, largest -20.00%, within 5%: 0.0% [0.0, 65.8], ") {
+		t.Errorf("raw sum: %q", got)
 	}
-	if got := fact(table, "profile: raw sum bias, network 4"); !strings.HasPrefix(got, "-20.0") {
-		t.Errorf("bias of network 4 %q", got)
+	if got := fact(table, "profile: sum times a factor"); !strings.HasPrefix(got, "bias +0.00%, mean absolute error 0.00%") && !strings.HasPrefix(got, "bias -0.00%, mean absolute error 0.00%") {
+		t.Errorf("after a factor: %q", got)
+	}
+	if got := fact(table, "profile: network 4"); !strings.HasSuffix(got, ": -20.00%") {
+		t.Errorf("network 4: %q", got)
+	}
+	if table.Calibration != (lut.Calibration{}) {
+		t.Errorf("calibration %+v by two networks", table.Calibration)
 	}
 	var rs []int
 	for _, n := range table.Networks {
@@ -197,54 +216,58 @@ func TestRunJudgesSumsByNetworks(t *testing.T) {
 	}
 }
 
-func TestRunWarnsOfWideIntervals(t *testing.T) {
-	s := tiny(t)
-	table, err := profile.Run(t.Context(), config(s), newFakeMeter(s, 1, 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(table.Warnings) != 1 || !strings.Contains(table.Warnings[0], "of 196 blocks and networks is not known to +-5.0%") {
-		t.Errorf("warnings %q", table.Warnings)
-	}
-	if w := table.Entries[0].Latency.Warnings; len(w) != 1 || !strings.Contains(w[0], "wider than +-5.0%") {
-		t.Errorf("entry warnings %q", w)
-	}
-	cfg := config(s)
-	cfg.Rounds = 5
-	if table, err = profile.Run(t.Context(), cfg, newFakeMeter(s, 0, 1)); err != nil {
-		t.Fatal(err)
-	}
-	if w := table.Entries[0].Latency.Warnings; len(w) != 1 || !strings.Contains(w[0], "5 samples are too few") {
-		t.Errorf("entry warnings %q", w)
-	}
-}
-
+// TestRunBudget gives less time than the rounds take: whole rounds while there are enough of them, else
+// to the last sample, and what is missing is named.
 func TestRunBudget(t *testing.T) {
 	s := tiny(t)
-	once := func(budget time.Duration) (*lut.Table, time.Duration) {
+	once := func(budget time.Duration) (profile.Result, time.Duration, error) {
 		t.Helper()
 		m := newFakeMeter(s, 0, 1)
 		cfg := config(s)
 		cfg.Rounds, cfg.Budget, cfg.Now = 1000, budget, m.now
-		table, err := profile.Run(t.Context(), cfg, m)
+		r, err := profile.Run(t.Context(), cfg, m)
+		return r, m.clock, err
+	}
+	for _, budget := range []time.Duration{time.Second, 3 * time.Second} {
+		r, took, err := once(budget)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return table, m.clock
-	}
-	for _, budget := range []time.Duration{time.Second, 3 * time.Second} {
-		table, took := once(budget)
-		n := table.Entries[0].Latency.N
-		if took > budget || took < budget*9/10 || n < 20 {
+		n := r.Table.Entries[0].Latency.N
+		if r.Complete || took > budget || took < budget*9/10 || n < 20 {
 			t.Errorf("budget %v: took %v for %d rounds", budget, took, n)
 		}
-		if got := fact(table, "profile: stopped because"); !strings.Contains(got, "was used up") || len(table.Warnings) != 0 {
-			t.Errorf("budget %v: stopped because %q, warnings %q", budget, got, table.Warnings)
+		if got := fact(r.Table, "profile: stopped because"); !strings.Contains(got, "was used up") || len(r.Table.Warnings) != 0 {
+			t.Errorf("budget %v: stopped because %q, warnings %q", budget, got, r.Table.Warnings)
 		}
 	}
-	table, _ := once(time.Nanosecond) // not even preparing fits: the least number of rounds is kept
-	if n := table.Entries[0].Latency.N; n != profile.MinMedian || len(table.Warnings) != 1 || !strings.Contains(table.Warnings[0], "beyond the budget") {
-		t.Errorf("%d rounds, warnings %q", n, table.Warnings)
+	// Preparing takes 173 ms (172 distinct blocks of 192 and networks and the null model at 1 ms), the
+	// two rounds of warm-up 2 x 17 ms: the first round does not end.
+	full, _, err := once(time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var few profile.Result
+	for budget := 150 * time.Millisecond; ; budget += time.Millisecond {
+		r, took, err := once(budget)
+		if err != nil {
+			if !errors.Is(err, profile.ErrBudget) {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if took > budget+time.Millisecond {
+			t.Errorf("budget %v: took %v", budget, took)
+		}
+		few = r
+		break
+	}
+	n := len(few.Table.Entries)
+	if n == 0 || n >= len(full.Table.Entries) || few.Complete || few.Table.Grade != lut.GradeD {
+		t.Errorf("%d entries of %d, grade %s", n, len(full.Table.Entries), few.Table.Grade)
+	}
+	if all := strings.Join(few.Table.Warnings, "\n"); !strings.Contains(all, fmt.Sprintf("%d of 192 blocks are missing, there was no time: r=", 192-n)) {
+		t.Errorf("warnings %s", all)
 	}
 }
 
@@ -265,7 +288,7 @@ func TestRunErrorsNameTheBlock(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := newFakeMeter(s, 0, 1)
 			c.set(m)
-			table, err := profile.Run(t.Context(), config(s), m)
+			table, err := measure(t.Context(), config(s), m)
 			if table != nil || !errors.Is(err, broken) || !strings.Contains(err.Error(), "r=160 "+name) {
 				t.Errorf("table %v, error %v", table, err)
 			}
@@ -276,7 +299,7 @@ func TestRunErrorsNameTheBlock(t *testing.T) {
 	}
 	m := newFakeMeter(s, 0, 1)
 	m.netFactor = 0 // networks take no time
-	if _, err := profile.Run(t.Context(), config(s), m); err == nil || !strings.Contains(err.Error(), `network {"ks"`) {
+	if _, err := measure(t.Context(), config(s), m); err == nil || !strings.Contains(err.Error(), `network {"ks"`) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -291,7 +314,7 @@ func TestRunCancelled(t *testing.T) {
 				cancel()
 			}
 		}
-		table, err := profile.Run(ctx, config(s), m)
+		table, err := measure(ctx, config(s), m)
 		if table != nil || !errors.Is(err, context.Canceled) || m.open != 0 {
 			t.Errorf("cancelled at run %d: table %v, error %v, %d probes left open", at, table, err, m.open)
 		}
@@ -302,7 +325,7 @@ func TestRunCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := profile.Run(ctx, config(s), newFakeMeter(s, 0, 1)); !errors.Is(err, context.Canceled) {
+	if _, err := measure(ctx, config(s), newFakeMeter(s, 0, 1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled beforehand: %v", err)
 	}
 }
@@ -314,7 +337,7 @@ func TestRunRepeats(t *testing.T) {
 	for i := range tables {
 		wg.Go(func() {
 			var err error
-			if tables[i], err = profile.Run(t.Context(), config(s), newFakeMeter(s, 0.3, 9)); err != nil {
+			if tables[i], err = measure(t.Context(), config(s), newFakeMeter(s, 0.3, 9)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -328,7 +351,7 @@ func TestRunRepeats(t *testing.T) {
 	}
 	cfg := config(s)
 	cfg.Seed++
-	other, err := profile.Run(t.Context(), cfg, newFakeMeter(s, 0.3, 9))
+	other, err := measure(t.Context(), cfg, newFakeMeter(s, 0.3, 9))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -347,10 +370,10 @@ func TestRunProgress(t *testing.T) {
 			t.Errorf("%+v after %d calls", p, counts[p.Phase])
 		}
 	}
-	if _, err := profile.Run(t.Context(), cfg, newFakeMeter(s, 0, 1)); err != nil {
+	if _, err := measure(t.Context(), cfg, newFakeMeter(s, 0, 1)); err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[profile.Phase]int{profile.Preparing: 196, profile.Warming: 2, profile.Measuring: 30}, counts); d != "" {
+	if d := cmp.Diff(map[profile.Phase]int{profile.Preparing: 197, profile.Warming: 2, profile.Measuring: 30}, counts); d != "" {
 		t.Error(d)
 	}
 }
@@ -358,31 +381,37 @@ func TestRunProgress(t *testing.T) {
 func TestConfigValidate(t *testing.T) {
 	s := tiny(t)
 	for name, change := range map[string]func(*profile.Config){
-		"no space":            func(c *profile.Config) { c.Space = nil },
-		"no device":           func(c *profile.Config) { c.Point.Device = "" },
-		"negative threads":    func(c *profile.Config) { c.Point.Threads = -1 },
-		"negative rounds":     func(c *profile.Config) { c.Rounds = -1 },
-		"too many rounds":     func(c *profile.Config) { c.Rounds = 1e9 },
-		"min above rounds":    func(c *profile.Config) { c.Rounds, c.MinRounds = 5, 6 },
-		"budget, no clock":    func(c *profile.Config) { c.Budget = time.Second },
-		"negative budget":     func(c *profile.Config) { c.Budget = -1 },
-		"repeated resolution": func(c *profile.Config) { c.Resolutions = []int{160, 160} },
-		"repeated fact":       func(c *profile.Config) { c.Facts = []lut.Fact{{Name: "a"}, {Name: "a"}} },
-		"reserved fact":       func(c *profile.Config) { c.Facts = []lut.Fact{{Name: "profile: seed"}} },
-		"NaN width":           func(c *profile.Config) { c.Wide = math.NaN() },
+		"no space":             func(c *profile.Config) { c.Space = nil },
+		"no device":            func(c *profile.Config) { c.Point.Device = "" },
+		"negative threads":     func(c *profile.Config) { c.Point.Threads = -1 },
+		"negative rounds":      func(c *profile.Config) { c.Rounds = -1 },
+		"too many rounds":      func(c *profile.Config) { c.Rounds = 1e9 },
+		"too many at most":     func(c *profile.Config) { c.MaxRounds = 1e9 },
+		"hot below zero":       func(c *profile.Config) { c.Hot = -1 },
+		"unknown clock":        func(c *profile.Config) { c.Clock = "sun" },
+		"period, no clock":     func(c *profile.Config) { c.Point.Period = time.Second },
+		"network outside":      func(c *profile.Config) { c.NetworkResolutions = []int{192} },
+		"load of another name": func(c *profile.Config) { c.Load = &load.Spec{Kind: load.CPU, Threads: 1} },
+		"bad load":             func(c *profile.Config) { c.Load = &load.Spec{Kind: "gpu"}; c.Point.CoRunner = c.Load.String() },
+		"budget, no clock":     func(c *profile.Config) { c.Budget = time.Second },
+		"negative budget":      func(c *profile.Config) { c.Budget = -1 },
+		"repeated resolution":  func(c *profile.Config) { c.Resolutions = []int{160, 160} },
+		"repeated fact":        func(c *profile.Config) { c.Facts = []lut.Fact{{Name: "a"}, {Name: "a"}} },
+		"reserved fact":        func(c *profile.Config) { c.Facts = []lut.Fact{{Name: "profile: seed"}} },
+		"NaN target":           func(c *profile.Config) { c.Target = math.NaN() },
 	} {
 		cfg := config(s)
 		change(&cfg)
 		if cfg.Validate() == nil {
 			t.Errorf("%s is accepted", name)
 		}
-		if table, err := profile.Run(t.Context(), cfg, nil); err == nil || table != nil {
+		if table, err := measure(t.Context(), cfg, nil); err == nil || table != nil {
 			t.Errorf("%s runs", name)
 		}
 	}
 	cfg := config(s)
 	cfg.Resolutions = []int{4}
-	if _, err := profile.Run(t.Context(), cfg, newFakeMeter(s, 0, 1)); err == nil || !strings.Contains(err.Error(), "resolution 4") {
+	if _, err := measure(t.Context(), cfg, newFakeMeter(s, 0, 1)); err == nil || !strings.Contains(err.Error(), "resolution 4") {
 		t.Errorf("resolution 4: %v", err)
 	}
 }
@@ -393,7 +422,7 @@ func ExampleRun() {
 		fmt.Println(err)
 		return
 	}
-	table, err := profile.Run(context.Background(), profile.Config{
+	result, err := profile.Run(context.Background(), profile.Config{
 		Space:       space,
 		Resolutions: []int{160},
 		Rounds:      10,
@@ -403,6 +432,7 @@ func ExampleRun() {
 		fmt.Println(err)
 		return
 	}
+	table := result.Table
 	fmt.Println(len(table.Entries), "blocks,", table.Entries[0].Latency.N, "samples each,", table.Source)
 	// Output: 96 blocks, 10 samples each, measured on example
 }

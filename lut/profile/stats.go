@@ -1,7 +1,6 @@
 package profile
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -24,7 +23,10 @@ const (
 // of all samples does not exceed) and the 95% interval of the median by order statistics. A number
 // for which there are too few samples is NaN: the standard deviation below 2, the interval below
 // MinMedian, the 99th percentile below MinP99. No sample is ever left out. samples is not changed.
-func Summarize(samples []time.Duration) lut.Latency {
+func Summarize(samples []time.Duration) lut.Latency { return summarize(samples, 0.05) }
+
+// summarize is Summarize with an interval that misses the median with a probability of at most alpha.
+func summarize(samples []time.Duration, alpha float64) lut.Latency {
 	l := lut.Unknown()
 	n := len(samples)
 	l.N = n
@@ -40,7 +42,7 @@ func Summarize(samples []time.Duration) lut.Latency {
 		l.P99 = at(rank(n, 99))
 	}
 	l.Mean, l.Std = moments(sorted)
-	if low, high, ok := MedianRanks(n); ok {
+	if low, high, ok := medianRanks(n, alpha); ok {
 		l.CILow, l.CIHigh = at(low), at(high)
 	}
 	return l
@@ -73,21 +75,22 @@ func moments(samples []time.Duration) (mean, std unit.Nanoseconds) {
 // Source: David and Nagaraja, Order Statistics, 3rd ed. 2003, section 7.1: the number of samples
 // below the median is binomial(n, 1/2), so ranks l and n+1-l miss it with probability
 // 2 P(B <= l-1).
-func MedianRanks(n int) (low, high int, ok bool) {
-	if n < MinMedian {
-		return 0, 0, false
-	}
+func MedianRanks(n int) (low, high int, ok bool) { return medianRanks(n, 0.05) }
+
+// medianRanks is MedianRanks for an interval that misses the median with a probability of at most
+// alpha.
+func medianRanks(n int, alpha float64) (low, high int, ok bool) {
 	// Terms below 10 standard deviations (sqrt(n)/2 each) add less than 1e-22.
 	k := max(0, n/2-5*int(math.Sqrt(float64(n)))-1)
 	below := 0.0 // P(B <= k)
 	for ; k < n; k++ {
 		below += math.Exp(logBinomial(n, k))
-		if below > 0.025 {
+		if below > alpha/2 {
 			break
 		}
 	}
-	// P(B <= k-1) <= 2.5% < P(B <= k), so the largest l with P(B <= l-1) <= 2.5% is k.
-	return k, n + 1 - k, true
+	// P(B <= k-1) <= alpha/2 < P(B <= k), so the largest l with P(B <= l-1) <= alpha/2 is k.
+	return k, n + 1 - k, k > 0
 }
 
 // logBinomial returns ln P(B = k) for B binomial(n, 1/2).
@@ -100,15 +103,4 @@ func logBinomial(n, k int) float64 {
 // interval is not known.
 func HalfWidth(l lut.Latency) float64 {
 	return float64(l.CIHigh-l.CILow) / 2 / float64(l.P50)
-}
-
-// doubts returns the warnings of an entry.
-func doubts(l lut.Latency, wide float64) []string {
-	switch h := HalfWidth(l); {
-	case math.IsNaN(h):
-		return []string{fmt.Sprintf("%d samples are too few for an interval of the median, which needs %d", l.N, MinMedian)}
-	case h > wide:
-		return []string{fmt.Sprintf("the 95%% interval of the median is +-%.1f%%, wider than +-%.1f%%", 100*h, 100*wide)}
-	}
-	return nil
 }

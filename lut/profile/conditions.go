@@ -1,0 +1,72 @@
+package profile
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+
+	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/lut"
+)
+
+// conditions are the states of the machine before and after measuring; zero if unknown.
+type conditions struct {
+	known         bool
+	processors    int
+	before, after host.State
+}
+
+func readBefore(fsys fs.FS) conditions {
+	if fsys == nil {
+		return conditions{}
+	}
+	info := host.Read(fsys)
+	return conditions{known: true, processors: max(1, info.Machine.CPU.Online), before: info.State}
+}
+
+func (c *conditions) readAfter(fsys fs.FS) {
+	if c.known {
+		c.after = host.ReadState(fsys)
+	}
+}
+
+// facts returns both states, as JSON.
+func (c conditions) facts() []lut.Fact {
+	if !c.known {
+		return nil
+	}
+	var facts []lut.Fact
+	for _, s := range []struct {
+		name  string
+		state host.State
+	}{{"state before", c.before}, {"state after", c.after}} {
+		text, err := json.Marshal(s.state)
+		if err != nil {
+			panic("profile: a state has a JSON form: " + err.Error())
+		}
+		facts = append(facts, lut.Fact{Name: factPrefix + s.name, Value: string(text)})
+	}
+	return facts
+}
+
+// busy is the load average per processor above which a machine was not quiet before measuring. A
+// profile that has just ended leaves one thread's worth.
+const busy = 0.75
+
+// doubts says what about the conditions makes the numbers doubtful.
+func (c conditions) doubts() []string {
+	var doubts []string
+	if l := c.before.LoadAverage; len(l) > 0 && l[0] > busy*float64(c.processors) {
+		doubts = append(doubts, fmt.Sprintf("the machine was busy before measuring: load average %.2f on %d processors", l[0], c.processors))
+	}
+	before := map[string]int64{}
+	for _, t := range c.before.Throttling {
+		before[t.Name] = t.Value
+	}
+	for _, t := range c.after.Throttling {
+		if old, ok := before[t.Name]; ok && t.Value != old {
+			doubts = append(doubts, fmt.Sprintf("the clocks were held down while measuring: %s went from %d to %d", t.Name, old, t.Value))
+		}
+	}
+	return doubts
+}

@@ -18,11 +18,15 @@ import (
 func lutCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "lut",
-		Usage: "latency tables: import, measure, predict, show, export",
+		Usage: "latency tables: import, measure, predict, audit, compare, show, export",
 		Subcommands: []*cli.Command{
 			lutImportCommand(),
 			lutProfileCommand(),
 			lutPredictCommand(),
+			lutAuditCommand(),
+			lutDiffCommand(),
+			lutInterpolateCommand(),
+			lutCalibrateCommand(),
 			lutListCommand(),
 			lutShowCommand(),
 			lutExportCommand(),

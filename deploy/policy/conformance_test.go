@@ -20,6 +20,9 @@ var conforming = []struct {
 	{"ladder", map[string]string{"initial_level": "0", "window": "1", "warmup": "0", "up_after": "0", "up_count": "0", "dataset": "7", "cutoff": "24h"}},
 	{"ladder", map[string]string{"min_images": "10", "restart_at": "100ms", "limit_step": "1ns", "window": "3"}},
 	{"slack", nil},
+	{"qdp", nil},
+	{"qdp", map[string]string{"drops": "100", "labels": "0", "miss_target": "0.1%", "switch_cost": "1%"}},
+	{"qdp", map[string]string{"drops": "0", "price": "3", "floor_price": "2", "labels": "100000"}},
 }
 
 func TestConformance(t *testing.T) {

@@ -38,7 +38,7 @@ type entry struct {
 }
 
 // registry lists the policies in the order of their names. A new policy is a file and a line here.
-var registry = []entry{ladderEntry, slackEntry, staticEntry}
+var registry = []entry{ladderEntry, qdpEntry, slackEntry, staticEntry}
 
 // Names returns the names of all policies, sorted.
 func Names() []string {

@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"math/bits"
+	"time"
+)
+
+// gaps is the law of the time between arrivals: the gaps that were observed last, rounded to cells of a
+// grid so that the mean is kept. Its moments are not needed: the law itself goes into the table, so
+// arrival rate, burstiness and the regularity of a camera all count.
+type gaps struct {
+	ring  [gapCount]time.Duration
+	count int
+	next  int
+
+	seen     bool
+	last     time.Duration // latest arrival seen
+	lastID   int64
+	free     time.Duration // end of the last inference
+	idle     int           // arrivals in a row that found the processor idle, at most loopCap
+	idleLow  time.Duration // of the time since the end of the inference before, over these
+	idleHigh time.Duration
+	gapLow   time.Duration
+	gapHigh  time.Duration
+
+	mass  [reach]int64 // by cells; what is missing to total is beyond
+	total int64
+	stale bool // mass is not up to date
+}
+
+const (
+	gapCount = 256
+	gapPrior = 4   // gaps that the prior counts as
+	gapUnit  = 256 // mass of one gap
+	loopSure = 8   // arrivals that show a closed loop
+	loopCap  = 1 << 20
+	maxSpan  = time.Duration(1 << 50) // 13 days; longer times are cut to it
+)
+
+// ended takes note of the end of an inference.
+func (g *gaps) ended(end time.Duration) { g.free = end }
+
+// look takes in those of the visible requests that arrived since the last look.
+func (g *gaps) look(o *Observation) {
+	for i := range o.Queue {
+		r := &o.Queue[i]
+		switch {
+		case !g.seen:
+			g.seen = true
+		case r.Arrival > g.last:
+			g.add(r.Arrival)
+		case r.Arrival == g.last && r.ID > g.lastID:
+			g.add(r.Arrival)
+		default:
+			continue
+		}
+		g.last, g.lastID = r.Arrival, r.ID
+	}
+}
+
+func (g *gaps) add(arrival time.Duration) {
+	gap := min(arrival-g.last, maxSpan)
+	g.ring[g.next] = gap
+	g.next = (g.next + 1) % gapCount
+	g.count = min(g.count+1, gapCount)
+	g.stale = true
+	if arrival < g.free {
+		g.idle = 0
+		return
+	}
+	idle := min(arrival-g.free, maxSpan)
+	if g.idle == 0 {
+		g.idleLow, g.idleHigh, g.gapLow, g.gapHigh = idle, idle, gap, gap
+	}
+	g.idle = min(g.idle+1, loopCap)
+	g.idleLow, g.idleHigh = min(g.idleLow, idle), max(g.idleHigh, idle)
+	g.gapLow, g.gapHigh = min(g.gapLow, gap), max(g.gapHigh, gap)
+}
+
+// closed reports whether requests seem to wait for answers: all that came lately came a constant time
+// after one, or at once. In such a loop nobody ever queues, and the gaps are the policy's own doing.
+func (g *gaps) closed() bool {
+	return g.idle >= loopSure &&
+		(g.idleHigh <= g.gapLow/64 || (g.idleHigh-g.idleLow) < (g.gapHigh-g.gapLow)/8)
+}
+
+// refresh computes the law on a grid of cells of which perDue make due. The prior is an exponential law
+// with mean due.
+func (g *gaps) refresh(due time.Duration) {
+	g.stale = false
+	clear(g.mass[:])
+	if g.closed() {
+		g.total = gapUnit
+		return
+	}
+	g.total = int64(g.count) * gapUnit
+	for _, gap := range g.ring[:g.count] {
+		hi, lo := bits.Mul64(uint64(gap), perDue*gapUnit)
+		if hi >= uint64(due) {
+			continue
+		}
+		at, _ := bits.Div64(hi, lo, uint64(due))
+		cell, part := at/gapUnit, int64(at%gapUnit)
+		if cell >= reach-1 {
+			continue
+		}
+		g.mass[cell] += gapUnit - part
+		g.mass[cell+1] += part
+	}
+	if g.count < gapCount/4 {
+		g.total += gapPrior * gapUnit
+		left := int64(gapPrior * gapUnit * 64)
+		for i := range g.mass {
+			part := left / perDue
+			g.mass[i] += part / 64
+			left -= part
+		}
+	}
+}

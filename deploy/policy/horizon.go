@@ -1,0 +1,129 @@
+package policy
+
+// values is the value of a waiting time: what requests from the present one on will bring in the long
+// run, relative to a head that has not waited, if nothing is known but how long the head has waited.
+// It is the solution of a Markov decision process on the waiting time w of the head, by Lindley's
+// recursion:
+//
+//	h(w) = max{ drop: g(w), level m: R_m(w) + g(w + latency of m) } - gain
+//	g(x) = E h((x - G)+), G the gap to the next arrival
+//
+// R_m(w) is the accuracy of m times the probability to be on time. Waiting times are in cells, of which
+// perDue make the time from arrival to deadline. The iteration goes on for ever, a few steps after
+// each inference, so the values follow arrivals and slow-down.
+//
+// Source: D. Lindley, "The theory of queues with a single server", 1952, for the recursion; M. Puterman,
+// "Markov Decision Processes", 1994, section 8.5, for relative value iteration.
+type values struct {
+	h [waits + 1]int64
+	g [reach + 1]int64
+}
+
+const (
+	perDue    = 64                        // cells from arrival to deadline
+	waits     = 96                        // cells of waiting time; more counts as that much
+	reach     = 160                       // cells of waiting time and latency
+	cellTicks = 1 << 16                   // ticks in a cell
+	dueTicks  = int64(perDue * cellTicks) // ticks from arrival to deadline
+	maxTicks  = int64(1 << 30)            // that times are cut to
+	unitValue = int64(1 << 30)            // value of an answer of accuracy 1
+)
+
+// option is a level on a processor, as it is at present.
+type option struct {
+	level, processor int
+	latency          int64 // expected, in ticks
+	value            int64 // of an answer in time, not negative
+	safe             int64 // ticks that suffice with the probability asked for
+	knot             [knots]int64
+}
+
+// onTime returns the probability, in units of 2^-16, that an inference ends within the slack.
+func (p *option) onTime(slack int64) int64 {
+	if slack >= p.knot[knots-1] {
+		return 1 << 16
+	}
+	if slack < p.knot[0] {
+		return 0
+	}
+	i := 1
+	for slack >= p.knot[i] {
+		i++
+	}
+	return knotAt[i-1] + (knotAt[i]-knotAt[i-1])*(slack-p.knot[i-1])/(p.knot[i]-p.knot[i-1])
+}
+
+// options are what may serve, none slower and less valuable than another, in order of latency and value.
+type options []option
+
+// reward returns the value of an inference of option j that begins with a slack: 0 if it would be late,
+// or more likely to be late than it may be where the fastest option is not.
+func (s options) reward(j int, slack int64) int64 {
+	o := &s[j]
+	if slack < o.safe && slack >= s[0].safe && j > 0 {
+		return 0
+	}
+	return o.value * o.onTime(slack) >> 16
+}
+
+// sweep improves the values once. Without drops a hopeless head takes the time of the fastest option.
+func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
+	longest := min(waits+int(s[len(s)-1].latency/cellTicks)+1, reach)
+	for x := range v.g {
+		if x > longest {
+			v.g[x] = v.g[longest]
+			continue
+		}
+		v.g[x] = v.next(x, 0, law.total, &law.mass)
+	}
+	var first int64
+	for i := range v.h {
+		w := int64(i) * cellTicks
+		best := v.after(w)
+		if !drops {
+			best = v.after(w + s[0].latency)
+		}
+		for j := range s {
+			r := s.reward(j, min(dueTicks-w, limit))
+			if r == 0 {
+				if j > 0 {
+					break
+				}
+				continue
+			}
+			best = max(best, r+v.after(w+s[j].latency))
+		}
+		if i == 0 {
+			first = best
+		}
+		v.h[i] = best - first
+	}
+}
+
+// next returns E h((x - G)+) for cells x, where gaps G of less than the first from cells are excluded and
+// total is the mass that is left.
+func (v *values) next(x, from int, total int64, mass *[reach]int64) int64 {
+	if total <= 0 {
+		return v.h[0]
+	}
+	// h is 0 at 0, so that gaps of x or more bring nothing.
+	var sum int64
+	for k := from; k < min(x, reach); k++ {
+		sum += mass[k] * (v.h[min(x-k, waits)] >> 8)
+	}
+	return v.h[0] + (sum/total)<<8
+}
+
+// after returns g at a time in ticks, at returns h.
+func (v *values) after(x int64) int64 { return interpolate(v.g[:], x) }
+func (v *values) at(w int64) int64    { return interpolate(v.h[:], w) }
+
+// interpolate reads a table at a time in ticks, which is cut to the table.
+func interpolate(table []int64, x int64) int64 {
+	x = max(x, 0)
+	i := int(x / cellTicks)
+	if i >= len(table)-1 {
+		return table[len(table)-1]
+	}
+	return table[i] + (table[i+1]-table[i])*(x%cellTicks)/cellTicks
+}

@@ -1,0 +1,440 @@
+package policy
+
+import (
+	"math"
+	"math/bits"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+)
+
+// QDP plans: a dynamic programme over the requests that wait, with the value of a Markov decision
+// process for those that are to come.
+//
+// What it maximises is the sum over requests of the accuracy of their level times the probability to be
+// on time, plus a price for being on time and less a cost per switch, which are 0 by default. It knows
+//
+//   - the law of the gaps between arrivals: the last 256 (see gaps);
+//   - by what factor each processor is slower than the table at present (see pace), and each level's own
+//     error of the table;
+//   - the law of the noise, with a generalised-Pareto tail (see spread).
+//
+// For the requests in view it tries every level and processor, and giving the request up, and keeps the
+// plans that are not both later and worse than another (see plan). Behind the last request in view, and
+// behind the request at which the number of labels is used up, it reckons with the value of the waiting
+// time (see values), so it falls back to a table of levels by slack. The table is iterated in
+// Observe, never in Decide.
+//
+// A head that every level would miss is served at the fastest, unless others wait and profit: then it is
+// given up, but no more than drops in a row.
+//
+// Everything is counted in integers or computed with rounded operations, so it decides alike on every
+// machine. A decision takes time bounded by the parameter labels.
+type QDP struct {
+	model   *Model
+	base    []option // every level on every processor, level and processor only
+	bias    []factor // of base: the table's own error
+	trials  []uint8  // of base: ratios that went into the bias, at most slowPace
+	options options  // at present
+	pace    []pace   // by processor
+	noise   spread
+	gaps    gaps
+	values  values
+	plan    plan
+
+	due, meanDue time.Duration // from arrival to deadline, 0: not known
+	limit        int64         // of an inference, in ticks
+	floor        unit.Accuracy
+	stale        bool // options are not up to date
+	row          int  // drops in a row
+
+	drops, labels  int
+	price, penalty int64
+	switching      int64
+}
+
+var _ Policy = (*QDP)(nil)
+
+// Reasons of QDP; it shares ReasonTop and ReasonLate.
+const (
+	ReasonPlan  Reason = "plan"  // best for the requests in view and those expected
+	ReasonTable Reason = "table" // the same, but labels ran out before the end of the view
+	ReasonDrop  Reason = "drop"  // given up, others profit
+)
+
+const (
+	sweeps      = 2  // of the values after an inference
+	sweepsFirst = 24 // after a change, and at first
+)
+
+var qdpEntry = entry{
+	info: Info{
+		Name:    "qdp",
+		Usage:   "qdp",
+		Summary: "plans levels for all waiting requests, with the long-run value of the waiting time behind them",
+		Fidelity: "A method of our own. That the value of the waiting time is a Markov decision process follows from Lindley's recursion; " +
+			"the planner is the hindsight optimum's dynamic programme on what is known. No published policy looks at arrivals.",
+		Params: []Param{
+			{"drops", "1", "requests that may be given up in a row, 0 to 1000000"},
+			{"floor_price", "0", "what a level costs per missing accuracy, as a multiple of what it lacks, 0 to 100"},
+			{"labels", "2048", "labels that a plan may expand before it falls back to the table, 0 to 100000"},
+			{"miss_target", "0", "probability to be late that no level may exceed where the fastest does not, 0% to 50%; 0%: no bound"},
+			{"price", "0", "what an answer in time is worth beside its accuracy, 0 to 100"},
+			{"processor", "", "the only processor that serves; by default all of the model's"},
+			{"switch_cost", "0", "accuracy that a change of level must bring, 0% to 100%"},
+		},
+	},
+	build: func(_ string, s *settings, m *Model) (Policy, error) {
+		p := &QDP{
+			model: m, drops: s.count("drops", 0, 1e6), labels: s.count("labels", 0, 1e5),
+			price:     toValue(s.ratio("price", 0, 100)),
+			penalty:   int64(math.Round(float64(s.ratio("floor_price", 0, 100) * 1024))),
+			switching: toValue(s.ratio("switch_cost", 0, 1)),
+			pace:      make([]pace, len(m.Processors)),
+		}
+		only := -1
+		if s.text("processor") != "" {
+			only = s.processor(m)
+		}
+		for level := range m.Levels {
+			for processor := range m.Processors {
+				if only < 0 || processor == only {
+					p.base = append(p.base, option{level: level, processor: processor})
+				}
+			}
+		}
+		for i := range p.pace {
+			p.pace[i] = newPace()
+		}
+		p.bias = make([]factor, len(p.base))
+		for i := range p.bias {
+			p.bias[i] = unity
+		}
+		p.trials = make([]uint8, len(p.base))
+		p.options = make(options, 0, len(p.base))
+		p.noise.init(s.ratio("miss_target", 0, 0.5))
+		p.guess()
+		return p, nil
+	},
+}
+
+func toValue(accuracy float64) int64 {
+	return int64(math.Round(float64(accuracy * float64(unitValue))))
+}
+
+// guess solves for what is believed before anything is known: requests are due in twice the time of the
+// most accurate level, and come at that distance.
+func (p *QDP) guess() {
+	p.limit = maxTicks
+	longest := p.base[len(p.base)-1]
+	p.due = min(p.model.Levels[longest.level].Latency[longest.processor], maxSpan/2) * 2
+	p.prepare()
+	p.gaps.refresh(p.due)
+	p.iterate(sweepsFirst)
+	p.due, p.stale, p.gaps.stale = 0, true, true
+}
+
+// Spec returns "qdp".
+func (p *QDP) Spec() string { return "qdp" }
+
+// Observe learns from an inference and brings the values up to date.
+func (p *QDP) Observe(c Completion) {
+	p.gaps.ended(c.End)
+	i := p.find(c.Level, c.Processor)
+	if i < 0 {
+		return
+	}
+	changed := p.learn(i, c.Latency())
+	if p.due == 0 {
+		return
+	}
+	p.prepare()
+	if p.gaps.stale {
+		p.gaps.refresh(p.due)
+	}
+	n := sweeps
+	if changed {
+		n = sweepsFirst
+	}
+	p.iterate(n)
+}
+
+func (p *QDP) find(level, processor int) int {
+	for i := range p.base {
+		if p.base[i].level == level && p.base[i].processor == processor {
+			return i
+		}
+	}
+	return -1
+}
+
+// learn takes in the latency of a base option, and reports whether the environment changed.
+func (p *QDP) learn(i int, latency time.Duration) bool {
+	b := &p.base[i]
+	predicted := p.bias[i].of(p.model.Levels[b.level].Latency[b.processor])
+	r := ratioOf(latency, max(predicted, 1))
+	n := &p.noise
+	band := max(unity+unity/20, n.knot[knotBand]+(n.knot[knotBand]-min(n.knot[knotBand], unity))/4)
+	v := p.pace[b.processor].observe(r, band, max(n.knot[knotHigh], unity+unity/50), min(n.knot[knotLow], unity-unity/50))
+	if v.older > 0 {
+		n.add(v.older)
+	}
+	if v.noise > 0 {
+		n.add(v.noise)
+		p.trials[i] = min(p.trials[i]+1, slowPace)
+		p.bias[i] = min(max(moved(p.bias[i], p.bias[i].times(v.noise), max(uint64(p.trials[i]), 8)), unity/2), 2*unity)
+	}
+	n.refresh()
+	p.stale = true
+	return v.change
+}
+
+// prepare computes the options as they are at present.
+func (p *QDP) prepare() {
+	p.stale = false
+	s := p.options[:0]
+	for i := range p.base {
+		o := p.base[i]
+		l := &p.model.Levels[o.level]
+		expected := p.pace[o.processor].present().times(p.bias[i]).of(l.Latency[o.processor])
+		o.latency = max(p.ticks(expected)+1, 1)
+		o.value = toValue(float64(l.Accuracy)) + p.price
+		if lack := p.floor - l.Accuracy; lack > 0 {
+			o.value = max(o.value-toValue(float64(lack))*p.penalty/1024, 0)
+		}
+		s = s.insert(o)
+	}
+	p.options = s.thin()
+	for j := range p.options {
+		o := &p.options[j]
+		for k, q := range p.noise.knot {
+			o.knot[k] = o.latency * int64(q) >> 16
+		}
+		o.safe = o.latency * int64(p.noise.safe) >> 16
+	}
+}
+
+// insert adds an option in order of latency, unless another is at least as fast and as valuable, and
+// removes those of which the same is true then.
+func (s options) insert(o option) options {
+	at := 0
+	for at < len(s) && (s[at].latency < o.latency || s[at].latency == o.latency && s[at].value >= o.value) {
+		at++
+	}
+	if at > 0 && s[at-1].value >= o.value {
+		return s
+	}
+	end := at
+	for end < len(s) && s[end].value <= o.value {
+		end++
+	}
+	if end > at {
+		s[at] = o
+		return append(s[:at+1], s[end:]...)
+	}
+	s = append(s, option{})
+	copy(s[at+1:], s[at:])
+	s[at] = o
+	return s
+}
+
+// thin leaves at most maxOptions, evenly chosen, the first and the last among them.
+func (s options) thin() options {
+	n := len(s)
+	if n <= maxOptions {
+		return s
+	}
+	for i := range maxOptions {
+		s[i] = s[i*(n-1)/(maxOptions-1)]
+	}
+	return s[:maxOptions]
+}
+
+func (p *QDP) iterate(n int) {
+	for range n {
+		p.values.sweep(p.options, p.limit, p.drops > 0, &p.gaps)
+	}
+}
+
+// ticks converts a time that is not negative, rounded down and cut to maxTicks.
+func (p *QDP) ticks(d time.Duration) int64 {
+	hi, lo := bits.Mul64(uint64(d), uint64(dueTicks))
+	if hi >= uint64(p.due) {
+		return maxTicks
+	}
+	q, _ := bits.Div64(hi, lo, uint64(p.due))
+	return int64(min(q, uint64(maxTicks)))
+}
+
+// slack returns the ticks until a request is due, negative if it was before.
+func (p *QDP) slack(r *Request, now time.Duration) int64 {
+	switch left := r.Deadline - now; {
+	case r.Deadline == 0:
+		return maxTicks
+	case left < 0:
+		return -p.ticks(-left) - 1
+	default:
+		return p.ticks(left)
+	}
+}
+
+// follow keeps up with what the requests ask for.
+func (p *QDP) follow(o *Observation) {
+	span := o.Limit
+	if head := &o.Queue[0]; head.Deadline != 0 {
+		span = max(head.Deadline-head.Arrival, 1)
+	}
+	if span > 0 {
+		span = min(span, maxSpan)
+		if p.meanDue == 0 {
+			p.meanDue = span
+		}
+		p.meanDue += (span - p.meanDue) / 8
+		if off := p.meanDue - p.due; p.due == 0 || off > p.due/16 || -off > p.due/16 {
+			p.due = max(p.meanDue, 1)
+			p.stale, p.gaps.stale = true, true
+		}
+	}
+	if p.floor != o.MinAccuracy {
+		p.floor, p.stale = o.MinAccuracy, true
+	}
+	if p.due == 0 {
+		return
+	}
+	p.limit = maxTicks
+	if o.Limit > 0 {
+		p.limit = p.ticks(o.Limit)
+	}
+	if p.stale {
+		p.prepare()
+	}
+}
+
+// Decide plans for the requests in view and answers with the first step.
+func (p *QDP) Decide(o *Observation) Decision {
+	p.gaps.look(o)
+	p.follow(o)
+	if p.due == 0 { // nobody ever was in a hurry
+		p.due = maxSpan
+		p.prepare()
+		p.due, p.stale = 0, true
+		return p.serve(len(p.options)-1, ReasonTop)
+	}
+	best := p.search(o)
+	switch {
+	case best.first == moveDrop:
+		p.row++
+		return Decision{Action: Drop, Reason: ReasonDrop}
+	case best.first == moveLate:
+		return p.serve(0, ReasonLate)
+	case int(best.first) == len(p.options)-1:
+		return p.serve(int(best.first), ReasonTop)
+	case p.plan.depth < len(o.Queue):
+		return p.serve(int(best.first), ReasonTable)
+	}
+	return p.serve(int(best.first), ReasonPlan)
+}
+
+func (p *QDP) serve(j int, reason Reason) Decision {
+	p.row = 0
+	o := &p.options[j]
+	return Decision{Action: Serve, Level: o.level, Processor: o.processor, Reason: reason}
+}
+
+// search returns the best label of the deepest plan.
+func (p *QDP) search(o *Observation) label {
+	p.lay(o)
+	return p.best(o)
+}
+
+// lay expands labels as far as they go.
+func (p *QDP) lay(o *Observation) {
+	loaded := int16(-1)
+	for j := range p.options {
+		if p.options[j].level == o.Level && p.options[j].processor == o.Processor {
+			loaded = int16(j)
+		}
+	}
+	switching := p.switching
+	p.plan.start(loaded)
+	for i := range o.Queue {
+		need := p.plan.n * (len(p.options) + 1)
+		if i > 0 && (p.plan.expanded+need > p.labels || need > maxLabels) {
+			return
+		}
+		m := moves{slack: p.slack(&o.Queue[i], o.Now), limit: p.limit}
+		m.drop, m.late = p.drops > 0, p.drops == 0
+		if i == 0 {
+			hopeless := p.options.reward(0, min(m.slack, m.limit)) == 0
+			m.drop = o.Waiting > 1 && p.row < p.drops
+			m.late = hopeless
+		}
+		step := switching
+		if i == 0 && loaded < 0 && o.Level < 0 {
+			step = 0 // nothing is loaded
+		}
+		p.plan.expand(p.options, m, step)
+	}
+}
+
+// best values the labels by what comes behind them.
+func (p *QDP) best(o *Observation) label {
+	l := &p.plan
+	p.look(o)
+	var best label
+	value := int64(math.MinInt64)
+	for _, x := range l.labels() {
+		if v := x.u + p.behind(o, x.t); v > value {
+			best, value = x, v
+		}
+	}
+	return best
+}
+
+// look prepares what is known about the next arrival.
+func (p *QDP) look(o *Observation) {
+	l := &p.plan
+	l.known, l.rest = 0, 0
+	since := p.ticks(min(max(o.Now-p.gaps.last, 0), maxSpan))
+	l.from = int((since + cellTicks/2) / cellTicks)
+	if l.from < reach {
+		l.rest = p.gaps.total
+		for _, m := range p.gaps.mass[:l.from] {
+			l.rest -= m
+		}
+	}
+}
+
+// behind returns the value of everything behind the requests that are planned, if the processor is
+// free in t ticks.
+func (p *QDP) behind(o *Observation, t int64) int64 {
+	l := &p.plan
+	if l.depth < len(o.Queue) {
+		r := &o.Queue[l.depth]
+		if r.Deadline == 0 {
+			return 0
+		}
+		return p.values.at(dueTicks - (p.slack(r, o.Now) - t))
+	}
+	if o.Waiting > l.depth {
+		return p.values.after(t + p.ticks(max(o.Now-o.Queue[l.depth-1].Arrival, 0)))
+	}
+	if l.rest*64 <= p.gaps.total { // longer than any gap seen: the past says nothing
+		return p.values.after(t)
+	}
+	i := int(t / cellTicks)
+	if i >= reach {
+		return p.soon(reach)
+	}
+	low, high := p.soon(i), p.soon(i+1)
+	return low + (high-low)*(t%cellTicks)/cellTicks
+}
+
+// soon returns the value of the next arrival if the processor is free in so many cells.
+func (p *QDP) soon(cells int) int64 {
+	l := &p.plan
+	for ; l.known <= cells; l.known++ {
+		l.arrivals[l.known] = p.values.next(l.known+l.from, l.from, l.rest, &p.gaps.mass)
+	}
+	return l.arrivals[cells]
+}

@@ -197,7 +197,7 @@ func TestRankAndCrowding(t *testing.T) {
 			points[i] = search.Objectives{Accuracy: 0.5 + 0.001*accuracyOf(rng), Latency: 1e6 * latencyOf(rng)}
 		}
 		keep := 1 + rng.IntN(len(points))
-		kept := search.RankAndCrowding(points, keep)
+		kept := search.RankAndCrowding(scored(points), keep)
 		if len(kept) != keep {
 			t.Fatalf("seed %d: %d kept, want %d", seed, len(kept), keep)
 		}

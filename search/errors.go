@@ -10,6 +10,12 @@ import (
 // ErrEmptySpace is wrapped by errors that say that there is no architecture to evaluate.
 var ErrEmptySpace = errors.New("the search space is empty")
 
+// ErrInfeasible is wrapped by errors that say that no network keeps the constraints; see *InfeasibleError.
+var ErrInfeasible = errors.New("no network keeps the constraints")
+
+// ErrNotAdditive is wrapped by errors that say that a quantity is no sum over a network's blocks.
+var ErrNotAdditive = errors.New("the quantity is no sum over blocks")
+
 // PredictionError says that a predictor gave a number that no network can have.
 type PredictionError struct {
 	Arch     supernet.Arch // canonical

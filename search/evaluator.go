@@ -3,11 +3,10 @@ package search
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
-	"github.com/dynofa/dynofa/datasets/unit"
-	"github.com/dynofa/dynofa/search/pareto"
 )
 
 // Evaluator is what a method works with: it evaluates candidates, never the same network twice, keeps
@@ -19,20 +18,23 @@ type Evaluator struct {
 
 	// index maps the canonical genome of a known network to its place in the two lists, or to pending
 	// if it has been claimed and not evaluated.
-	index      map[string]int
-	genomes    []string // canonical
-	objectives []Objectives
-	archive    pareto.Archive
+	index   map[string]int
+	genomes []string // canonical
+	scores  []Score
+	archive archive
 
-	reference  Objectives
+	reference  Objectives             // as given, or by default
+	corner     [MaxObjectives]float64 // the same in values of the objectives
 	initial    []Genome
 	history    []Sample
 	generation int
+	nearest    int    // of infeasible networks the one that misses least; -1: none
 	cursor     Genome // next of the enumeration that claims what chance does not find; nil before its start
 	exhausted  bool
 
 	canonical Genome // scratch
 	arch      supernet.Arch
+	row       [maxColumns]float64
 	stop      Stop
 	reason    string
 }
@@ -43,10 +45,10 @@ const pending = -1
 // errStop is what Evaluate and EndGeneration return when the search ends as it should.
 var errStop = errors.New("the search has ended")
 
-func newEvaluator(p Problem, s Settings, e *Encoding) *Evaluator {
+func newEvaluator(p Problem, s Settings, e *Encoding, j *judge) *Evaluator {
 	return &Evaluator{
-		encoding: e, engine: newEngine(p, e, s.Workers), settings: s,
-		index: make(map[string]int), reference: s.Reference, canonical: make(Genome, e.Genes()),
+		encoding: e, engine: newEngine(p, e, j, s.Workers), settings: s, archive: newArchive(len(j.objectives)),
+		index: make(map[string]int), reference: s.Reference, nearest: -1, canonical: make(Genome, e.Genes()),
 	}
 }
 
@@ -57,7 +59,7 @@ func (v *Evaluator) Encoding() *Encoding { return v.encoding }
 func (v *Evaluator) Population() int { return v.settings.Population }
 
 // Remaining returns the number of evaluations left.
-func (v *Evaluator) Remaining() int { return v.settings.Evaluations - len(v.objectives) }
+func (v *Evaluator) Remaining() int { return v.settings.Evaluations - len(v.scores) }
 
 // Rand returns a new stream of random numbers, which depends on the seed and the purpose only. Methods
 // use one for each purpose, so that one more draw for one does not shift another.
@@ -68,15 +70,25 @@ func (v *Evaluator) Rand(purpose uint64) *rand.Rand {
 // Initial returns the networks that have been evaluated before the method began, for a first generation.
 func (v *Evaluator) Initial() []Genome { return v.initial }
 
-// Front returns the genomes and objectives of the front so far, ascending in latency. The caller owns
-// both lists.
-func (v *Evaluator) Front() ([]Genome, []Objectives) {
-	entries := v.archive.Entries()
-	genomes, objectives := make([]Genome, len(entries)), make([]Objectives, len(entries))
-	for i, e := range entries {
-		genomes[i], objectives[i] = Genome(v.genomes[e.ID]), v.objectives[e.ID]
+// Front returns the genomes and scores of the front so far: of the feasible networks those that no other
+// dominates, ascending in the first objective. The caller owns both lists.
+func (v *Evaluator) Front() ([]Genome, []Score) {
+	ids := v.archive.ids()
+	genomes, scores := make([]Genome, len(ids)), make([]Score, len(ids))
+	for i, id := range ids {
+		genomes[i], scores[i] = Genome(v.genomes[id]), v.scores[id]
 	}
-	return genomes, objectives
+	return genomes, scores
+}
+
+// Violation returns what Score.Violation would be of g's network, but for constraints on accuracy, without
+// an evaluation.
+func (v *Evaluator) Violation(g Genome) (float64, error) {
+	v.encoding.Decode(g, &v.arch)
+	if err := v.engine.judge.costs(v.arch, &v.row); err != nil {
+		return 0, fmt.Errorf("search: %w", err)
+	}
+	return v.engine.judge.violation(&v.row, columnAccuracy+1), nil
 }
 
 // Claim reports whether g's network is new: neither evaluated nor claimed before. It is claimed then.
@@ -115,15 +127,15 @@ func (v *Evaluator) ClaimFresh(g Genome, sampling Sampling, rng *rand.Rand) bool
 	return false
 }
 
-// Evaluate evaluates the candidates in order and puts their objectives into out, which must be as long;
+// Evaluate evaluates the candidates in order and puts their scores into out, which must be as long;
 // those known already are looked up. The front is up to date afterwards. It returns an error that the
 // method must return in turn when the search has to end: the budget is spent (as many candidates as fit
 // have been evaluated then), the context has ended, or a prediction failed.
-func (v *Evaluator) Evaluate(ctx context.Context, genomes []Genome, out []Objectives) error {
+func (v *Evaluator) Evaluate(ctx context.Context, genomes []Genome, out []Score) error {
 	if ctx.Err() != nil {
 		return v.end(StopCancelled, context.Cause(ctx).Error())
 	}
-	first := len(v.objectives)
+	first := len(v.scores)
 	ids := make([]int, 0, len(genomes))
 	for _, g := range genomes {
 		copy(v.canonical, g)
@@ -140,23 +152,35 @@ func (v *Evaluator) Evaluate(ctx context.Context, genomes []Genome, out []Object
 		}
 		ids = append(ids, id)
 	}
-	v.objectives = append(v.objectives, make([]Objectives, len(v.genomes)-first)...)
-	if err := v.engine.predict(v.genomes[first:], v.objectives[first:]); err != nil {
+	if err := v.score(first); err != nil {
 		return err
 	}
-	for id := first; id < len(v.objectives); id++ {
-		x, y := v.objectives[id].minimised()
-		v.archive.Insert(x, y, id)
-		if v.settings.Observe != nil {
-			v.encoding.Decode(Genome(v.genomes[id]), &v.arch)
-			v.settings.Observe(v.arch, v.objectives[id])
-		}
-	}
 	for i, id := range ids {
-		out[i] = v.objectives[id]
+		out[i] = v.scores[id]
 	}
 	if v.Remaining() == 0 {
 		return v.end(StopBudget, "")
+	}
+	return nil
+}
+
+// score scores the networks from the first on that have no score.
+func (v *Evaluator) score(first int) error {
+	v.scores = append(v.scores, make([]Score, len(v.genomes)-first)...)
+	if err := v.predict(first); err != nil {
+		return fmt.Errorf("search: %w", err)
+	}
+	for id := first; id < len(v.scores); id++ {
+		s := &v.scores[id]
+		if s.Feasible() {
+			v.archive.insert(s.Minimised(), id)
+		} else if v.nearest < 0 || s.Violation < v.scores[v.nearest].Violation {
+			v.nearest = id
+		}
+		if v.settings.Observe != nil {
+			v.encoding.Decode(Genome(v.genomes[id]), &v.arch)
+			v.settings.Observe(v.arch, s.Objectives)
+		}
 	}
 	return nil
 }
@@ -178,13 +202,13 @@ func (v *Evaluator) EndGeneration() error {
 
 // sample appends the present state to the history, unless nothing has been evaluated since the last.
 func (v *Evaluator) sample() {
-	n := len(v.objectives)
+	n := len(v.scores)
 	if len(v.history) > 0 && v.history[len(v.history)-1].Evaluations == n {
 		return
 	}
-	x, y := v.reference.minimised()
-	area := v.archive.Hypervolume(x, y)
-	v.history = append(v.history, Sample{Evaluations: n, Hypervolume: unit.Nanoseconds(area).Milliseconds(), Front: v.archive.Len()})
+	j := v.engine.judge
+	volume := v.archive.hypervolume(v.corner[:len(j.objectives)]) / j.hypervolumeUnit()
+	v.history = append(v.history, Sample{Evaluations: n, Hypervolume: volume, Front: v.archive.len()})
 }
 
 // Exhausted ends the search because every network has been evaluated. Methods return its error.

@@ -96,7 +96,7 @@ func localSearch(ctx context.Context, v *Evaluator, explored map[string]bool, rn
 			})
 		}
 		if len(neighbours) > 0 {
-			if err := v.Evaluate(ctx, neighbours, make([]Objectives, len(neighbours))); err != nil {
+			if err := v.Evaluate(ctx, neighbours, make([]Score, len(neighbours))); err != nil {
 				return err
 			}
 		}

@@ -98,7 +98,7 @@ func (m NSGA2) evolve(ctx context.Context, v *Evaluator, streams streams, start 
 	if len(population) == 0 {
 		return v.Exhausted()
 	}
-	objectives := make([]Objectives, len(population), 2*n)
+	objectives := make([]Score, len(population), 2*n)
 	if err := v.Evaluate(ctx, population, objectives); err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func (m NSGA2) evolve(ctx context.Context, v *Evaluator, streams streams, start 
 		if len(children) == 0 {
 			return v.Exhausted()
 		}
-		judged := make([]Objectives, len(children))
+		judged := make([]Score, len(children))
 		if err := v.Evaluate(ctx, children, judged); err != nil {
 			return err
 		}
@@ -121,8 +121,8 @@ func (m NSGA2) evolve(ctx context.Context, v *Evaluator, streams streams, start 
 }
 
 // survive returns the fittest, fittest first.
-func (m NSGA2) survive(population []Genome, objectives []Objectives, keep int) ([]Genome, []Objectives) {
-	p, o := make([]Genome, 0, 2*keep), make([]Objectives, 0, 2*keep)
+func (m NSGA2) survive(population []Genome, objectives []Score, keep int) ([]Genome, []Score) {
+	p, o := make([]Genome, 0, 2*keep), make([]Score, 0, 2*keep)
 	for _, i := range m.Survival(objectives, keep) {
 		p, o = append(p, population[i]), append(o, objectives[i])
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -15,6 +16,36 @@ type Problem struct {
 	Space    *supernet.Space
 	Latency  Latency
 	Accuracy accuracy.Predictor
+
+	// Point names the operating point of Latency in quantities; it may be empty.
+	Point string
+	// Also holds further operating points, each with a name of its own.
+	Also []Point
+	// Objectives are what the search improves, two to MaxObjectives of them; nil stands for the latency of
+	// the first operating point and accuracy.
+	Objectives []Quantity
+	// Constraints must be kept by every network of the front. A network that misses any loses against one
+	// that misses them by less, whatever its objectives.
+	Constraints []Constraint
+	// Columns are further quantities that the front's networks come with.
+	Columns []Quantity
+}
+
+// objectives returns the objectives with the default filled in.
+func (p Problem) objectives() []Quantity {
+	if len(p.Objectives) == 0 {
+		return []Quantity{{Kind: KindLatency, Point: p.Point}, {Kind: KindAccuracy}}
+	}
+	return p.Objectives
+}
+
+// pointNames lists the operating points for messages.
+func (p Problem) pointNames() string {
+	names := strconv.Quote(p.Point)
+	for _, a := range p.Also {
+		names += ", " + strconv.Quote(a.Name)
+	}
+	return names
 }
 
 // Latency predicts latencies, and is safe for concurrent use. *lut.Predictor is one.
@@ -28,13 +59,24 @@ type Latency interface {
 // resolver is a Latency that covers only some resolutions. *lut.Predictor is one.
 type resolver interface{ Resolutions() []int }
 
+// latencies returns the latency predictors of all operating points.
+func (p Problem) latencies() []Latency {
+	list := []Latency{p.Latency}
+	for _, a := range p.Also {
+		list = append(list, a.Latency)
+	}
+	return list
+}
+
 // Resolutions returns the resolutions that a search uses, ascending: those of the space, less those
-// that Latency does not cover if it has a method Resolutions() []int.
+// that a latency predictor does not cover if it has a method Resolutions() []int.
 func (p Problem) Resolutions() []int {
 	rs := slices.Sorted(slices.Values(p.Space.Resolutions))
-	if c, ok := p.Latency.(resolver); ok {
-		covered := c.Resolutions()
-		rs = slices.DeleteFunc(rs, func(r int) bool { return !slices.Contains(covered, r) })
+	for _, l := range p.latencies() {
+		if c, ok := l.(resolver); ok {
+			covered := c.Resolutions()
+			rs = slices.DeleteFunc(rs, func(r int) bool { return !slices.Contains(covered, r) })
+		}
 	}
 	return slices.Compact(rs)
 }
@@ -52,12 +94,39 @@ func (p Problem) Validate() error {
 	if p.Accuracy == nil {
 		errs = append(errs, errors.New("no accuracy predictor"))
 	}
+	if n := len(p.Objectives); n == 1 || n > MaxObjectives {
+		errs = append(errs, fmt.Errorf("%d objectives are outside [2, %d]", n, MaxObjectives))
+	}
+	names := map[string]bool{p.Point: true}
+	for i, a := range p.Also {
+		if a.Latency == nil {
+			errs = append(errs, fmt.Errorf("operating point %d has no latency predictor", i+1))
+		}
+		if err := checkPointName(a.Name); err != nil {
+			errs = append(errs, err)
+		} else if names[a.Name] {
+			errs = append(errs, fmt.Errorf("two operating points are called %q", a.Name))
+		}
+		names[a.Name] = true
+	}
+	if p.Point != "" {
+		if err := checkPointName(p.Point); err != nil {
+			errs = append(errs, err)
+		}
+	}
 	if len(errs) > 0 {
 		return fmt.Errorf("search: problem: %w", errors.Join(errs...))
 	}
+	if _, err := newJudge(p); err != nil {
+		return fmt.Errorf("search: problem: %w", err)
+	}
 	if len(p.Resolutions()) == 0 {
 		err := fmt.Errorf("%w: space %s has resolutions %v", ErrEmptySpace, p.Space.Name, p.Space.Resolutions)
-		if c, ok := p.Latency.(resolver); ok {
+		for _, l := range p.latencies() {
+			c, ok := l.(resolver)
+			if !ok {
+				continue
+			}
 			err = fmt.Errorf("%w, none of which the latency table covers: it has %v", err, c.Resolutions())
 		}
 		return fmt.Errorf("search: problem: %w", err)
@@ -74,6 +143,3 @@ type Objectives struct {
 	Accuracy unit.Accuracy
 	Latency  unit.Nanoseconds
 }
-
-// minimised returns the objectives as package pareto takes them, both to be minimised.
-func (o Objectives) minimised() (x, y float64) { return float64(o.Latency), -float64(o.Accuracy) }

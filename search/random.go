@@ -22,7 +22,7 @@ func (m Random) Search(ctx context.Context, v *Evaluator) error {
 	for i := range batch {
 		batch[i] = make(Genome, v.Encoding().Genes())
 	}
-	out := make([]Objectives, len(batch))
+	out := make([]Score, len(batch))
 	for {
 		n := 0
 		for n < len(batch) && v.ClaimFresh(batch[n], m.Sampling, rng) {

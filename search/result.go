@@ -7,8 +7,9 @@ import (
 
 // Result is what a search found and how it went.
 type Result struct {
-	// Front holds the non-dominated of all evaluated networks, ascending in latency and accuracy, both
-	// strictly. Of networks with equal objectives the one evaluated first stands for all.
+	// Front holds the non-dominated of all evaluated networks that keep the constraints. With the default
+	// objectives they are ascending in latency and accuracy, both strictly; otherwise ascending in the first
+	// objective, then the next. Of networks with equal objectives the one evaluated first stands for all.
 	Front []Candidate
 
 	Evaluations int // spent
@@ -22,6 +23,8 @@ type Result struct {
 	// What was run, with defaults filled in.
 	Space       string
 	Resolutions []int
+	Objectives  []Quantity // nil: latency and accuracy
+	Constraints []Constraint
 	Method      string // with its parameters
 	Population  int
 	Budget      int
@@ -34,14 +37,16 @@ type Result struct {
 type Candidate struct {
 	Arch supernet.Arch // canonical
 	Objectives
-	MACs int64 // multiply-accumulates of one inference
+	MACs   int64   // multiply-accumulates of one inference
+	Others []Value // what the problem's objectives, constraints and columns ask for beyond
 }
 
 // Sample is a point of a search's history.
 type Sample struct {
 	Evaluations int
 	// Hypervolume is the area that the front dominates within the reference, in milliseconds times
-	// accuracy (a fraction). Points outside the reference add nothing.
+	// accuracy (a fraction); with other objectives in the product of ms, millions, MiB and fractions. Points
+	// outside the reference add nothing.
 	Hypervolume float64
 	Front       int // networks on the front
 }

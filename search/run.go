@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/dynofa/dynofa/datasets/supernet"
+	"slices"
 )
 
 // Run searches until the budget is spent, every network has been evaluated, the settings' termination
@@ -14,7 +13,8 @@ import (
 //
 // It returns an error for an invalid problem or invalid settings (ErrEmptySpace), and one that names the
 // architecture if a predictor fails or gives an impossible number (*PredictionError; a *lut.MissingError
-// of the latency predictor can be found with errors.As).
+// of the latency predictor can be found with errors.As), and an *InfeasibleError if no network keeps the
+// constraints: at once where a quantity's exact range shows it, or else if the search ends without one.
 //
 // The same problem, settings and seed give the same result, whatever the number of workers.
 func Run(ctx context.Context, p Problem, s Settings) (*Result, error) {
@@ -26,7 +26,16 @@ func Run(ctx context.Context, p Problem, s Settings) (*Result, error) {
 	if err != nil {
 		return nil, fmt.Errorf("search: %w", err)
 	}
-	v := newEvaluator(p, s, encoding)
+	judge, err := newJudge(p)
+	if err != nil {
+		return nil, fmt.Errorf("search: %w", err)
+	}
+	starts, err := feasible(p)
+	if err != nil {
+		return nil, err
+	}
+	s.Initial = slices.Concat(s.Initial, starts)
+	v := newEvaluator(p, s, encoding, judge)
 	if err := v.begin(ctx, s); err == nil {
 		if err = s.Method.Search(ctx, v); err == nil {
 			_ = v.end(StopConverged, "")
@@ -37,6 +46,9 @@ func Run(ctx context.Context, p Problem, s Settings) (*Result, error) {
 		return nil, err
 	}
 	v.sample()
+	if v.archive.len() == 0 && v.nearest >= 0 && v.stop != StopCancelled {
+		return nil, v.infeasible(p)
+	}
 	return v.result(p)
 }
 
@@ -56,31 +68,45 @@ func (v *Evaluator) begin(ctx context.Context, s Settings) error {
 		}
 		v.initial = append(v.initial, g)
 	}
-	out := make([]Objectives, len(v.initial))
+	out := make([]Score, len(v.initial))
 	err := v.Evaluate(ctx, v.initial, out)
-	if v.reference == (Objectives{}) {
-		v.reference = Objectives{min(out[0].Accuracy, out[1].Accuracy), max(out[0].Latency, out[1].Latency)}
-	}
+	v.setReference(out[0], out[1])
 	v.sample()
 	return err
 }
 
+// setReference fills in the reference from the two extreme networks where the user gave none.
+func (v *Evaluator) setReference(smallest, largest Score) {
+	given := v.reference != (Objectives{})
+	if !given {
+		v.reference = Objectives{min(smallest.Accuracy, largest.Accuracy), max(smallest.Latency, largest.Latency)}
+	}
+	for i, column := range v.engine.judge.objectives {
+		switch {
+		case given && column == columnAccuracy:
+			v.corner[i] = -float64(v.reference.Accuracy)
+		case given && column == columnLatency:
+			v.corner[i] = float64(v.reference.Latency)
+		default:
+			v.corner[i] = max(smallest.Values[i], largest.Values[i])
+		}
+	}
+}
+
 func (v *Evaluator) result(p Problem) (*Result, error) {
 	r := &Result{
-		Evaluations: len(v.objectives), Generations: v.generation, Stop: v.stop, Reason: v.reason, History: v.history,
-		Space: p.Space.Name, Resolutions: p.Resolutions(), Method: v.settings.Method.String(),
+		Evaluations: len(v.scores), Generations: v.generation, Stop: v.stop, Reason: v.reason, History: v.history,
+		Space: p.Space.Name, Resolutions: p.Resolutions(), Objectives: p.Objectives, Constraints: p.Constraints, Method: v.settings.Method.String(),
 		Population: v.settings.Population, Budget: v.settings.Evaluations, Seed: v.settings.Seed,
 		Reference: v.reference, Accuracy: p.Accuracy.Describe(),
 	}
-	genomes, objectives := v.Front()
+	genomes, scores := v.Front()
 	for i, g := range genomes {
-		var a supernet.Arch
-		v.encoding.Decode(g, &a)
-		macs, err := p.Space.MACs(a)
+		c, err := newCandidate(v.encoding, v.engine.judge, g, scores[i])
 		if err != nil {
-			return nil, fmt.Errorf("search: %w", err)
+			return nil, err
 		}
-		r.Front = append(r.Front, Candidate{a, objectives[i], macs})
+		r.Front = append(r.Front, c)
 	}
 	return r, nil
 }

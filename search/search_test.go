@@ -423,7 +423,7 @@ func (o once) Search(ctx context.Context, v *search.Evaluator) error {
 	if !v.Claim(g) || v.Claim(g) || v.Claim(v.Initial()[0]) {
 		o.t.Error("a network can be claimed once, and only if it is new")
 	}
-	out := make([]search.Objectives, 4)
+	out := make([]search.Score, 4)
 	for range 2 {
 		if err := v.Evaluate(ctx, []search.Genome{g, v.Initial()[1], g, v.Initial()[0]}, out); err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"runtime"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/unit"
 )
 
 // Defaults of Settings.
@@ -34,6 +35,13 @@ type Settings struct {
 	// Reference is the worse corner from which hypervolume is measured. The zero value stands for the
 	// higher latency and the lower accuracy of the smallest and the largest uniform network.
 	Reference Objectives
+	// Resume holds the accuracies of the first evaluations of this same search, in order, as Record got
+	// them from one that was interrupted. They are not predicted again, and the search goes on from there to
+	// the same result.
+	Resume []unit.Accuracy
+	// Record, if not nil, gets the accuracies of new evaluations, in order, and the number of evaluations
+	// before them. An error ends the search and is returned by Run, which wraps it.
+	Record func(first int, accuracies []unit.Accuracy) error
 	// Terminate, if not nil, may end the search before the budget is spent; see Stagnation.
 	Terminate Termination
 	// Progress, if not nil, is called after every generation.

@@ -170,3 +170,12 @@ func layers(points []search.Objectives) []int {
 	}
 	return layer
 }
+
+// scored returns the scores of networks without constraints that are judged by latency and accuracy.
+func scored(points []search.Objectives) []search.Score {
+	out := make([]search.Score, len(points))
+	for i, o := range points {
+		out[i] = search.NewScore(o, 0, float64(o.Latency), -float64(o.Accuracy))
+	}
+	return out
+}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,14 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	load.Main() // the run command starts this binary again as a co-running load
+	load.Main()                                     // the run command starts this binary again as a co-running load
+	if path, ok := os.LookupEnv(killVariable); ok { // so does TestProfileSurvivesKilling
+		if err := killedProfile(path, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -66,6 +74,9 @@ func TestUsageErrors(t *testing.T) {
 		{"bad format", "none of text, json, csv", []string{"lut", "list", "--db", db, "--format", "xml"}},
 		{"bad space", "unknown space", []string{"lut", "profile", "--db", db, "--space", "resnet"}},
 		{"bad resolution", "not a whole number", []string{"lut", "profile", "--db", db, "--resolutions", "128,x"}},
+		{"bad sweep", "none of threads=, co=, batch=", []string{"lut", "profile", "--db", db, "--sweep", "clock=1,2"}},
+		{"bad co-runner", "unknown kind", []string{"lut", "profile", "--db", db, "--co", "gpu"}},
+		{"bad clock", "none of wall, thread", []string{"lut", "profile", "--db", db, "--clock", "sun"}},
 		{"both rules", "either --levels or --share", []string{"family", "choose", "--db", db, "--levels", "3", "--share", "0.9"}},
 		{"bad picture", ".svg, .png or .pdf", []string{"plot", "front", "--db", db, "-o", "front.gif"}},
 		{"bad policy list", "is empty", []string{"sim", "compare", "--scenario", "fig7", "--policy", "slack,,ladder"}},

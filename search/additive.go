@@ -116,7 +116,7 @@ func (a *additive) fits(q Quantity, networks []Genome, values []float64) error {
 		if sum, allowed := a.value(g), additiveTolerance*math.Abs(a.reference[g[len(g)-1]]); !(math.Abs(sum-values[i]) <= allowed) {
 			var arch supernet.Arch
 			a.e.Decode(g, &arch)
-			return fmt.Errorf("%w: %v of %v is %v, the sum over its blocks %v", ErrNotAdditive, q, arch, q.Format(values[i]), q.Format(sum))
+			return fmt.Errorf("%w: %v of %v is %v, the sum over its blocks %v", ErrNotAdditive, q, arch, q.Format(math.Abs(values[i])), q.Format(math.Abs(sum)))
 		}
 	}
 	return nil

@@ -60,5 +60,6 @@ const (
 	StopExhausted  Stop = "exhausted"  // every network of the space has been evaluated
 	StopTerminated Stop = "terminated" // Settings.Terminate said so
 	StopCancelled  Stop = "cancelled"  // the context ended
+	StopGaveUp     Stop = "gave up"    // the method's bounded attempts brought nothing
 	StopConverged  Stop = "converged"  // the method has nothing left to try
 )

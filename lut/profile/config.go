@@ -21,7 +21,7 @@ type Config struct {
 
 	Networks           int   // whole networks, drawn at random; default 12, negative none
 	NetworkResolutions []int // theirs, in turn; default Resolutions. Those between are interpolated.
-	Calibrate          int   // networks, the first drawn, that Table.Calibration is fitted to; default 5 but at most half, negative none
+	Calibrate          int   // networks, drawn by the seed, that Table.Calibration is fitted to, at most 5; default 5 but at most half, negative: nothing is judged
 	Seams              int   // pairs of blocks per kind of seam and resolution; default 3, negative none: entries then hold what a block costs alone
 	Hot                int   // rounds in which blocks are measured twice in a row as well, to show what that would give; default none
 
@@ -163,6 +163,7 @@ func (c Config) Validate() error {
 	check(c.MaxRounds < 1 || c.MaxRounds > maxRounds, "at most %d rounds: outside [1, %d]", c.MaxRounds, maxRounds)
 	check(c.Warmup > maxRounds, "%d warm-up rounds are above %d", c.Warmup, maxRounds)
 	check(c.Hot < 0 || c.Hot > maxRounds, "%d hot rounds are outside [0, %d]", c.Hot, maxRounds)
+	check(c.Calibrate > lut.MaxCalibration, "%d networks to calibrate by are above %d", c.Calibrate, lut.MaxCalibration)
 	check(c.Networks > 1000, "%d whole networks are above 1000", c.Networks)
 	check(c.Seams > 100, "%d pairs per seam are above 100", c.Seams)
 	check(c.Budget < 0, "the budget %v is negative", c.Budget)

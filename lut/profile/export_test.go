@@ -25,7 +25,3 @@ func Recode(b []byte, units, targets int) ([]byte, error) {
 
 // EncodeRound encodes samples.
 func EncodeRound(units, hot []Sample) []byte { return round{units, hot}.encode() }
-
-func Wilson(k, n int) (low, high float64) { return wilson(k, n) }
-
-func Kendall(x, y []float64) float64 { return kendall(x, y) }

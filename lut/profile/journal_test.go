@@ -173,17 +173,3 @@ func FuzzRound(f *testing.F) {
 		}
 	})
 }
-
-// The numbers are those of Wilson's formula by hand (95 of 100: 0.8882 to 0.9785, as in Brown, Cai and
-// DasGupta 2001) and of Kendall's definition: of six pairs five agree and one does not, 4/6.
-func TestScores(t *testing.T) {
-	if low, high := profile.Wilson(95, 100); math.Abs(low-0.8882) > 1e-4 || math.Abs(high-0.9785) > 1e-4 {
-		t.Errorf("Wilson %.4f to %.4f", low, high)
-	}
-	if low, high := profile.Wilson(0, 0); low != 0 || high != 1 {
-		t.Errorf("Wilson of nothing %g to %g", low, high)
-	}
-	if tau := profile.Kendall([]float64{1, 2, 3, 4}, []float64{1, 2, 4, 3}); math.Abs(tau-4./6) > 1e-15 {
-		t.Errorf("tau %g", tau)
-	}
-}

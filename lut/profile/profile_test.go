@@ -191,10 +191,10 @@ func TestRunJudgesSumsByNetworks(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Four networks: the factor of two is too few to keep, all that is said is about the other two.
-	if got := fact(table, "profile: raw sum"); !strings.HasPrefix(got, "bias -20.00%, mean absolute error 20.00%, largest -20.00%, within 5%: 0.0% [0.0, 65.8], ") {
+	if got := fact(table, "profile: raw sum"); !strings.HasPrefix(got, "bias -20.00%, mean absolute error 20.00%, largest 20.00%, within 5%: 0.0% [0.0, 65.8], ") {
 		t.Errorf("raw sum: %q", got)
 	}
-	if got := fact(table, "profile: sum times a factor"); !strings.HasPrefix(got, "bias +0.00%, mean absolute error 0.00%") && !strings.HasPrefix(got, "bias -0.00%, mean absolute error 0.00%") {
+	if got := fact(table, "profile: scale"); !strings.HasPrefix(got, "bias +0.00%, mean absolute error 0.00%") && !strings.HasPrefix(got, "bias -0.00%, mean absolute error 0.00%") {
 		t.Errorf("after a factor: %q", got)
 	}
 	if got := fact(table, "profile: network 4"); !strings.HasSuffix(got, ": -20.00%") {

@@ -90,7 +90,7 @@ func TestCalibrationIsJudgedOnOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c := fact(table, "profile: calibration"); !strings.Contains(c, "fitted to the first 5 networks drawn, judged on the other 7") {
+	if c := fact(table, "profile: calibration"); !strings.Contains(c, "fitted to 5 networks drawn by the seed, judged on the other 7") {
 		t.Errorf("calibration: %q", c)
 	}
 	// Interpolation in input pixels is exact for the fake's costs up to the constant of 1 us and stairs.

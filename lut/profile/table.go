@@ -70,8 +70,8 @@ func (r *run) table() (*lut.Table, error) {
 	gradeTable(t, caps)
 	t.Sort()
 	t.Provenance = slices.Concat(r.Facts, r.facts(summaries[r.plan.null()]), r.conditions.facts(), seamFacts)
-	if len(t.Entries) == len(r.plan.targets) && sharesResolution(t, r.plan.networks) {
-		facts, err := r.judge(t, apart)
+	if len(t.Entries) == len(r.plan.targets) {
+		facts, err := r.judge(t, r.judgedBy(t, apart))
 		if err != nil {
 			return nil, err
 		}
@@ -142,25 +142,6 @@ func shift(l lut.Latency, by float64) lut.Latency {
 		*p -= d
 	}
 	return l
-}
-
-// judge compares sums of each protocol with the networks.
-func (r *run) judge(t *lut.Table, apart []lut.Entry) ([]lut.Fact, error) {
-	other := func(entries []lut.Entry) *lut.Table {
-		c := *t
-		c.Entries = entries
-		return &c
-	}
-	var hot *lut.Table
-	if r.Hot > 0 && len(r.samples.hot[0]) > 0 {
-		var entries []lut.Entry
-		for i, target := range r.plan.targets {
-			times, _, _ := r.samples.hot[i].use(r.Clock)
-			entries = append(entries, lut.Entry{Key: lut.Key{Resolution: target.resolution, Block: target.block}, Latency: Summarize(times)})
-		}
-		hot = other(entries)
-	}
-	return judge(t, other(apart), hot, r.Space, r.Calibrate)
 }
 
 // facts returns what the protocol adds to the provenance.

@@ -20,6 +20,16 @@ var conforming = []struct {
 	{"ladder", map[string]string{"initial_level": "0", "window": "1", "warmup": "0", "up_after": "0", "up_count": "0", "dataset": "7", "cutoff": "24h"}},
 	{"ladder", map[string]string{"min_images": "10", "restart_at": "100ms", "limit_step": "1ns", "window": "3"}},
 	{"slack", nil},
+	{"alert", nil},
+	{"alert", map[string]string{"q0": "0", "r": "10", "alpha": "1"}},
+	{"clipper", nil},
+	{"clipper", map[string]string{"increase": "64", "decrease": "100%"}},
+	{"model-switching", nil},
+	{"model-switching", map[string]string{"window": "1h"}},
+	{"slackfit", nil},
+	{"slackfit", map[string]string{"hopeless": "drop", "margin": "300%", "buckets": "1"}},
+	{"static-drop", nil},
+	{"static-drop", map[string]string{"margin": "1h"}},
 	{"qdp", nil},
 	{"qdp", map[string]string{"drops": "100", "labels": "0", "miss_target": "0.1%", "switch_cost": "1%"}},
 	{"qdp", map[string]string{"drops": "0", "price": "3", "floor_price": "2", "labels": "100000"}},
@@ -57,6 +67,9 @@ func FuzzNew(f *testing.F) {
 		{"ladder", "cutoff=-1ns"}, {"ladder", "cutoff=9999999h"}, {"ladder", "initial_level=5;min_images=40;restart_at=2.47s"},
 		{"ladder:x", ""}, {"slack", "margin=5%"}, {"slack", "margin=NaN"}, {"slack", "margin=1e308"}, {"slack", "no=1"},
 		{"slack", "processor=p1"}, {"", ""}, {":", "="}, {"unknown", ""},
+		{"qdp", "drops=1000000;labels=0;miss_target=50%"}, {"qdp", "price=100;floor_price=100;switch_cost=1"}, {"qdp", "miss_target=60%"},
+		{"slackfit", "hopeless=perhaps"}, {"slackfit", "buckets=4096;hopeless=drop"}, {"alert", "q0=10;r=0"}, {"clipper", "increase=64"},
+		{"model-switching", "window=1ms"}, {"static-drop", "level=5;margin=1h"},
 	} {
 		f.Add(c[0], c[1])
 	}

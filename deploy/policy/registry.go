@@ -38,7 +38,9 @@ type entry struct {
 }
 
 // registry lists the policies in the order of their names. A new policy is a file and a line here.
-var registry = []entry{ladderEntry, qdpEntry, slackEntry, staticEntry}
+var registry = []entry{
+	alertEntry, clipperEntry, ladderEntry, modelSwitchingEntry, qdpEntry, slackEntry, slackFitEntry, staticEntry, staticDropEntry,
+}
 
 // Names returns the names of all policies, sorted.
 func Names() []string {
@@ -150,6 +152,16 @@ func (s *settings) count(name string, low, high int) int {
 		return low
 	}
 	return n
+}
+
+// choice reads one of several words and returns its index.
+func (s *settings) choice(name string, words ...string) int {
+	i := slices.Index(words, s.text(name))
+	if i < 0 {
+		s.fail(name, "%.80q is none of %s", s.text(name), strings.Join(words, ", "))
+		return 0
+	}
+	return i
 }
 
 // duration reads a duration in [low, high], such as "12.5ms".

@@ -50,7 +50,7 @@ func mustNew(t testing.TB, spec string, params map[string]string, m *policy.Mode
 
 func TestNames(t *testing.T) {
 	names := policy.Names()
-	if diff := cmp.Diff([]string{"ladder", "qdp", "slack", "static"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"alert", "clipper", "ladder", "model-switching", "qdp", "slack", "slackfit", "static", "static-drop"}, names); diff != "" {
 		t.Error(diff)
 	}
 	for _, name := range names {
@@ -75,7 +75,7 @@ func TestNames(t *testing.T) {
 // Defaults spelled out are accepted and change nothing: they are what New assumes.
 func TestDefaultsAreValid(t *testing.T) {
 	m := paperModel(t)
-	for _, spec := range []string{"ladder", "qdp", "slack", "static:3"} {
+	for _, spec := range []string{"alert", "clipper", "ladder", "model-switching", "qdp", "slack", "slackfit", "static:3", "static-drop"} {
 		info, err := policy.About(policy.Name(spec))
 		if err != nil {
 			t.Fatal(err)
@@ -102,7 +102,7 @@ func TestNewRefuses(t *testing.T) {
 		message string
 	}{
 		"empty":                {"", nil, `unknown policy ""`},
-		"unknown":              {"alert", nil, `unknown policy "alert", there are ladder, qdp, slack, static`},
+		"unknown":              {"magic", nil, `unknown policy "magic", there are alert, clipper, ladder, `},
 		"case":                 {"Slack", nil, "unknown policy"},
 		"argument missing":     {"static", nil, "is not of the form static:LEVEL"},
 		"argument empty":       {"static:", nil, "is not of the form static:LEVEL"},
@@ -135,10 +135,10 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s: the message has %d bytes", name, len(err.Error()))
 		}
 	}
-	if _, err := policy.New("alert", nil, m); !errors.Is(err, policy.ErrUnknown) {
+	if _, err := policy.New("magic", nil, m); !errors.Is(err, policy.ErrUnknown) {
 		t.Errorf("error %v does not wrap ErrUnknown", err)
 	}
-	if _, err := policy.About("alert"); !errors.Is(err, policy.ErrUnknown) {
+	if _, err := policy.About("magic"); !errors.Is(err, policy.ErrUnknown) {
 		t.Errorf("error %v does not wrap ErrUnknown", err)
 	}
 	// All problems come at once, in the order of the parameters' names.

@@ -3,6 +3,8 @@ package search
 import (
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -173,11 +175,12 @@ func (j *judge) hypervolumeUnit() float64 {
 	return u
 }
 
-// others returns the columns beyond accuracy and first latency.
+// others returns the columns beyond accuracy and first latency, by name.
 func (j *judge) others(row *[maxColumns]float64) []Value {
 	var list []Value
 	for i := columnLatency + 1; i < len(j.columns); i++ {
 		list = append(list, Value{j.columns[i].Quantity, row[i]})
 	}
+	slices.SortFunc(list, func(a, b Value) int { return strings.Compare(a.Quantity.String(), b.Quantity.String()) })
 	return list
 }

@@ -18,7 +18,7 @@ const (
 
 // Settings say how to search. The zero value works and stands for the defaults given at the fields.
 type Settings struct {
-	// Method proposes the candidates; nil stands for NSGA2{}.
+	// Method proposes the candidates; nil stands for DefaultMethod().
 	Method Method
 	// Population is the number of candidates that a generation keeps, at least 2; 0 stands for
 	// DefaultPopulation.
@@ -96,10 +96,13 @@ func (s Settings) Validate() error {
 	return nil
 }
 
+// DefaultMethod is what a nil Settings.Method stands for.
+func DefaultMethod() Method { return NSGA2{} }
+
 // withDefaults returns s with the zero values replaced, except Reference.
 func (s Settings) withDefaults() Settings {
 	if s.Method == nil {
-		s.Method = NSGA2{}
+		s.Method = DefaultMethod()
 	}
 	if s.Population == 0 {
 		s.Population = DefaultPopulation

@@ -140,7 +140,8 @@ func TestUpgrade(t *testing.T) {
 			raw(t, path, string(text))
 		}
 		raw(t, path, fmt.Sprintf("PRAGMA application_id = %d", sqlite.ApplicationID), fmt.Sprintf("PRAGMA user_version = %d", version),
-			`INSERT INTO latency_tables VALUES (5, 'ofa-mbv3-w1.2', 'old', 'cpu', 0, 0, 0, '', 0, '', '', '', '', 0, '', 0, 'imported', 'old file', NULL, 0, 0, 1)`,
+			`INSERT INTO latency_tables (id, space, device, processor, cpu_clock_hz, gpu_clock_hz, memory_clock_hz, power_mode, threads, runtime, runtime_version,
+				provider, precision, batch, co_runner, period_ns, origin, source, created_ns, calibration_offset_ns, calibration_scale, entry_count) VALUES (5, 'ofa-mbv3-w1.2', 'old', 'cpu', 0, 0, 0, '', 0, '', '', '', '', 0, '', 0, 'imported', 'old file', NULL, 0, 0, 1)`,
 			`INSERT INTO latency_entries (table_id, resolution, block, n, mean_ns) VALUES (5, 160, 'pool in=5x5x8 out=1x1x8', 3, 1.5)`)
 		s := create(t, path)
 		tab, err := s.Table(context.Background(), lut.Query{})

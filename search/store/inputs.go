@@ -20,8 +20,10 @@ type Inputs struct {
 	// Table is what Problem.Latency predicts from, as read from the study.
 	Table   *lut.Table
 	Problem search.Problem
-	// Settings decide the search; Workers, Progress and Observe do not change its result and are left
-	// out. Searches with a Terminate function cannot be told apart and are refused.
+	// Also are the tables that the latencies of Problem.Also are predicted from, in the same order.
+	Also []*lut.Table
+	// Settings decide the search; Workers, Progress, Observe, Resume and Record do not change its result
+	// and are left out. Searches with a Terminate function cannot be told apart and are refused.
 	Settings search.Settings
 }
 
@@ -42,6 +44,17 @@ type inputsDocument struct {
 	Seed        string               `json:"seed"`
 	Initial     []string             `json:"initial"`
 	Reference   [2]float64           `json:"reference"` // accuracy, latency in ns; zeros: by default
+	Point       string               `json:"point,omitempty"`
+	Also        []pointDocument      `json:"also,omitempty"`
+	Objectives  []search.Quantity    `json:"objectives,omitempty"`
+	Constraints []search.Constraint  `json:"constraints,omitempty"`
+	Columns     []search.Quantity    `json:"columns,omitempty"`
+}
+
+// pointDocument is a further operating point.
+type pointDocument struct {
+	Name  string `json:"name"`
+	Table string `json:"table_sha256"`
 }
 
 // Digest returns the SHA-256, in hexadecimal, of the inputs. Tables with the same content are the
@@ -63,13 +76,19 @@ func (in Inputs) document() (text []byte, digest string, err error) {
 		return nil, "", errors.New("store: a search needs a latency table")
 	case in.Table.Space != p.Space.Name:
 		return nil, "", fmt.Errorf("store: the table is for space %q, the search for %q", in.Table.Space, p.Space.Name)
+	case len(in.Also) != len(p.Also):
+		return nil, "", fmt.Errorf("store: %d tables for %d further operating points", len(in.Also), len(p.Also))
 	case s.Terminate != nil:
 		return nil, "", errors.New("store: a search that a function ends cannot be found again")
 	}
 	d := inputsDocument{
 		Revision: revision, Table: tableDigest(in.Table), Space: p.Space, Resolutions: p.Resolutions(), Accuracy: p.Accuracy.Describe(),
-		Method: search.NSGA2{}.String(), Population: search.DefaultPopulation, Evaluations: search.DefaultEvaluations,
+		Method: search.DefaultMethod().String(), Population: search.DefaultPopulation, Evaluations: search.DefaultEvaluations,
 		Seed: strconv.FormatUint(s.Seed, 10), Initial: []string{}, Reference: [2]float64{float64(s.Reference.Accuracy), float64(s.Reference.Latency)},
+	}
+	d.Point, d.Objectives, d.Constraints, d.Columns = p.Point, p.Objectives, p.Constraints, p.Columns
+	for i, t := range in.Also {
+		d.Also = append(d.Also, pointDocument{p.Also[i].Name, tableDigest(t)})
 	}
 	if s.Method != nil {
 		d.Method = s.Method.String()

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 
@@ -85,6 +87,11 @@ func (s *Store) PutRun(ctx context.Context, in Inputs, r *search.Result, created
 		if _, err := tx.ExecContext(ctx, "DELETE FROM search_runs WHERE digest = ?", digest); err != nil {
 			return err
 		}
+		if state == Finished {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM search_journal WHERE digest = ?", digest); err != nil {
+				return err
+			}
+		}
 		table, err := reference(ctx, tx, "latency_tables", in.Table.ID)
 		if err != nil {
 			return err
@@ -95,9 +102,9 @@ func (s *Store) PutRun(ctx context.Context, in Inputs, r *search.Result, created
 			r.Accuracy.SHA256, r.Accuracy.Note, string(document), r.Evaluations, r.Generations, string(r.Stop), r.Reason, at); err != nil {
 			return err
 		}
-		if err := sqlite.Insert(ctx, tx, "search_candidates (run_id, position, arch, arch_id, accuracy, latency_ns, macs)", len(r.Front), func(i int) []any {
+		if err := sqlite.Insert(ctx, tx, "search_candidates (run_id, position, arch, arch_id, accuracy, latency_ns, macs, objectives)", len(r.Front), func(i int) []any {
 			c := r.Front[i]
-			return []any{id, i, c.Arch.String(), c.Arch.ID(), float64(c.Accuracy), float64(c.Latency), c.MACs}
+			return []any{id, i, c.Arch.String(), c.Arch.ID(), float64(c.Accuracy), float64(c.Latency), c.MACs, encodeValues(c.Others)}
 		}); err != nil {
 			return err
 		}
@@ -122,7 +129,7 @@ func (in Inputs) check(r *search.Result) error {
 }
 
 // checkResult returns an error unless r is a front of canonical networks of the space, ascending in
-// latency and accuracy, with numbers that networks can have.
+// latency and accuracy (unless the search had other objectives), with numbers that networks can have.
 func checkResult(r *search.Result, space *supernet.Space) error {
 	if len(r.Front) == 0 && r.Stop != search.StopCancelled {
 		return errors.New("the front is empty")
@@ -142,7 +149,7 @@ func checkResult(r *search.Result, space *supernet.Space) error {
 		if l := float64(c.Latency); !(l > 0) || math.IsInf(l, 0) {
 			return fmt.Errorf("candidate %d: latency %g ns is not possible", i, l)
 		}
-		if i > 0 && (c.Latency <= r.Front[i-1].Latency || c.Accuracy <= r.Front[i-1].Accuracy) {
+		if i > 0 && len(r.Objectives) == 0 && (c.Latency <= r.Front[i-1].Latency || c.Accuracy <= r.Front[i-1].Accuracy) {
 			return fmt.Errorf("candidate %d is not slower and more accurate than the one before", i)
 		}
 	}
@@ -204,17 +211,20 @@ func readRun(ctx context.Context, tx *sql.Tx, run *Run) error {
 	r := &run.Result
 	err := sqlite.Select(ctx, tx, func(rows *sql.Rows) error {
 		var c search.Candidate
-		var arch string
-		if err := rows.Scan(&arch, &c.Accuracy, &c.Latency, &c.MACs); err != nil {
+		var arch, others string
+		if err := rows.Scan(&arch, &c.Accuracy, &c.Latency, &c.MACs, &others); err != nil {
 			return err
 		}
 		var err error
+		if c.Others, err = decodeValues(others); err != nil {
+			return sqlite.Damagedf("search %d: %w", run.ID, err)
+		}
 		if c.Arch, err = supernet.ParseArch([]byte(arch)); err != nil {
 			return sqlite.Damagedf("search %d: %w", run.ID, err)
 		}
 		r.Front = append(r.Front, c)
 		return nil
-	}, "SELECT arch, accuracy, latency_ns, macs FROM search_candidates WHERE run_id = ? ORDER BY position", run.ID)
+	}, "SELECT arch, accuracy, latency_ns, macs, objectives FROM search_candidates WHERE run_id = ? ORDER BY position", run.ID)
 	if err != nil {
 		return err
 	}
@@ -235,6 +245,36 @@ func readRun(ctx context.Context, tx *sql.Tx, run *Run) error {
 		return sqlite.Damagedf("search %d: %w", run.ID, err)
 	}
 	return nil
+}
+
+// encodeValues returns values as a JSON object by name.
+func encodeValues(list []search.Value) string {
+	values := make(map[string]float64, len(list))
+	for _, v := range list {
+		values[v.Quantity.String()] = v.Value
+	}
+	text, err := json.Marshal(values)
+	if err != nil {
+		panic("store: " + err.Error()) // the search has refused what is not finite
+	}
+	return string(text)
+}
+
+// decodeValues reads them back, in the order of their names.
+func decodeValues(text string) ([]search.Value, error) {
+	var values map[string]float64
+	if err := json.Unmarshal([]byte(text), &values); err != nil {
+		return nil, fmt.Errorf("objectives: %w", err)
+	}
+	var list []search.Value
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		q, err := search.ParseQuantity(name)
+		if err != nil {
+			return nil, fmt.Errorf("objectives: %w", err)
+		}
+		list = append(list, search.Value{Quantity: q, Value: values[name]})
+	}
+	return list, nil
 }
 
 // Runs lists the searches of the study, by ID.
@@ -263,6 +303,11 @@ func selectRuns(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]R
 		if err := json.Unmarshal([]byte(resolutions), &r.Resolutions); err != nil {
 			return sqlite.Damagedf("search %d: resolutions: %w", i.ID, err)
 		}
+		var document inputsDocument
+		if err := json.Unmarshal([]byte(settings), &document); err != nil {
+			return sqlite.Damagedf("search %d: settings: %w", i.ID, err)
+		}
+		r.Objectives, r.Constraints = document.Objectives, document.Constraints
 		var err error
 		if r.Seed, err = strconv.ParseUint(seed, 10, 64); err != nil {
 			return sqlite.Damagedf("search %d: seed: %w", i.ID, err)

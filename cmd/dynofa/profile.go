@@ -64,7 +64,7 @@ func (f *profileFlags) flags() []cli.Flag {
 		&cli.IntFlag{Name: "networks", Usage: "whole networks to judge the sums by, in the same rounds; -1: none", Value: 12, Destination: &f.cfg.Networks},
 		&cli.StringFlag{Name: "network-resolutions", Usage: "theirs, `R,R,...`, in turn; default those of the blocks", Destination: &f.networkResolutions},
 		&cli.IntFlag{Name: "calibrate", Usage: "how many of the networks a factor is fitted to, judged on the others; -1: none", Value: 5, Destination: &f.cfg.Calibrate},
-		&cli.IntFlag{Name: "seams", Usage: "pairs of blocks for each kind of seam; -1: none", Value: 3, Destination: &f.cfg.Seams},
+		&cli.IntFlag{Name: "seams", Usage: "pairs of blocks for each kind of seam; -1: none", Value: 8, Destination: &f.cfg.Seams},
 		&cli.IntFlag{Name: "hot", Usage: "rounds that measure blocks twice in a row as well, for comparison", Destination: &f.cfg.Hot},
 		&cli.StringFlag{Name: "clock", Usage: "wall or thread (processor time); default thread where one thread does all the work", Destination: &f.clock},
 		&cli.Float64Flag{Name: "peak-gflops", Usage: "most operations per second that the processor can do, in 10^9; 0: any CPU's", Destination: &f.gigaflops},

@@ -22,7 +22,7 @@ type Config struct {
 	Networks           int   // whole networks, drawn at random; default 12, negative none
 	NetworkResolutions []int // theirs, in turn; default Resolutions. Those between are interpolated.
 	Calibrate          int   // networks, drawn by the seed, that Table.Calibration is fitted to, at most 5; default 5 but at most half, negative: nothing is judged
-	Seams              int   // pairs of blocks per kind of seam and resolution; default 3, negative none: entries then hold what a block costs alone
+	Seams              int   // pairs of blocks per kind of seam and resolution; default 8, negative none: entries then hold what a block costs alone
 	Hot                int   // rounds in which blocks are measured twice in a row as well, to show what that would give; default none
 
 	// Rounds fixes the samples of each block and network. Zero: until the 95% interval of every
@@ -128,7 +128,7 @@ func (c Config) withDefaults() Config {
 		*p = max(*p, 0)
 	}
 	defaults(&c.Networks, 12)
-	defaults(&c.Seams, 3)
+	defaults(&c.Seams, 8)
 	defaults(&c.Calibrate, 5)
 	if c.MaxRounds == 0 {
 		c.MaxRounds = 300

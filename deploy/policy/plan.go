@@ -50,6 +50,7 @@ type moves struct {
 	slack      int64 // from now to its deadline, in ticks
 	limit      int64 // of an inference
 	drop, late bool
+	only       int16 // the only move, moveNone: all
 }
 
 // merger holds the cheapest label of a move that is not yet taken.
@@ -64,6 +65,9 @@ func (p *plan) expand(s options, m moves, switching int64) {
 	var heads [maxOptions + 2]merger
 	n := 0
 	add := func(move int16) {
+		if m.only != moveNone && m.only != move {
+			return
+		}
 		heads[n] = merger{at: -1, move: move}
 		if p.advance(s, &heads[n], &m, switching) {
 			n++

@@ -36,6 +36,7 @@ type QDP struct {
 	bias    []factor // of base: the table's own error
 	trials  []uint8  // of base: ratios that went into the bias, at most slowPace
 	options options  // at present
+	late    option   // the fastest at present
 	pace    []pace   // by processor
 	noise   spread
 	gaps    gaps
@@ -45,8 +46,9 @@ type QDP struct {
 	due, meanDue time.Duration // from arrival to deadline, 0: not known
 	limit        int64         // of an inference, in ticks
 	floor        unit.Accuracy
-	stale        bool // options are not up to date
-	row          int  // drops in a row
+	stale        bool  // options are not up to date
+	row          int   // drops in a row
+	only         int16 // the only first step to be considered, moveNone: all are
 
 	drops, labels  int
 	price, penalty int64
@@ -63,8 +65,9 @@ const (
 )
 
 const (
-	sweeps      = 2  // of the values after an inference
-	sweepsFirst = 24 // after a change, and at first
+	sweeps      = 2 // of the values after an inference
+	sweepsAfter = 8 // after a change
+	sweepsFirst = 24
 )
 
 var qdpEntry = entry{
@@ -91,6 +94,7 @@ var qdpEntry = entry{
 			penalty:   int64(math.Round(float64(s.ratio("floor_price", 0, 100) * 1024))),
 			switching: toValue(s.ratio("switch_cost", 0, 1)),
 			pace:      make([]pace, len(m.Processors)),
+			only:      moveNone,
 		}
 		only := -1
 		if s.text("processor") != "" {
@@ -154,7 +158,7 @@ func (p *QDP) Observe(c Completion) {
 	}
 	n := sweeps
 	if changed {
-		n = sweepsFirst
+		n = sweepsAfter
 	}
 	p.iterate(n)
 }
@@ -193,11 +197,16 @@ func (p *QDP) learn(i int, latency time.Duration) bool {
 func (p *QDP) prepare() {
 	p.stale = false
 	s := p.options[:0]
+	p.late = option{}
+	shortest := time.Duration(math.MaxInt64)
 	for i := range p.base {
 		o := p.base[i]
 		l := &p.model.Levels[o.level]
 		expected := p.pace[o.processor].present().times(p.bias[i]).of(l.Latency[o.processor])
 		o.latency = max(p.ticks(expected)+1, 1)
+		if expected < shortest {
+			shortest, p.late = expected, o
+		}
 		o.value = toValue(float64(l.Accuracy)) + p.price
 		if lack := p.floor - l.Accuracy; lack > 0 {
 			o.value = max(o.value-toValue(float64(lack))*p.penalty/1024, 0)
@@ -326,7 +335,8 @@ func (p *QDP) Decide(o *Observation) Decision {
 		p.row++
 		return Decision{Action: Drop, Reason: ReasonDrop}
 	case best.first == moveLate:
-		return p.serve(0, ReasonLate)
+		p.row = 0
+		return Decision{Action: Serve, Level: p.late.level, Processor: p.late.processor, Reason: ReasonLate}
 	case int(best.first) == len(p.options)-1:
 		return p.serve(int(best.first), ReasonTop)
 	case p.plan.depth < len(o.Queue):
@@ -344,7 +354,8 @@ func (p *QDP) serve(j int, reason Reason) Decision {
 // search returns the best label of the deepest plan.
 func (p *QDP) search(o *Observation) label {
 	p.lay(o)
-	return p.best(o)
+	best, _ := p.best(o)
+	return best
 }
 
 // lay expands labels as far as they go.
@@ -369,6 +380,10 @@ func (p *QDP) lay(o *Observation) {
 			m.drop = o.Waiting > 1 && p.row < p.drops
 			m.late = hopeless
 		}
+		m.only = moveNone
+		if i == 0 {
+			m.only = p.only
+		}
 		step := switching
 		if i == 0 && loaded < 0 && o.Level < 0 {
 			step = 0 // nothing is loaded
@@ -378,17 +393,16 @@ func (p *QDP) lay(o *Observation) {
 }
 
 // best values the labels by what comes behind them.
-func (p *QDP) best(o *Observation) label {
+func (p *QDP) best(o *Observation) (best label, value int64) {
 	l := &p.plan
 	p.look(o)
-	var best label
-	value := int64(math.MinInt64)
+	value = math.MinInt64
 	for _, x := range l.labels() {
 		if v := x.u + p.behind(o, x.t); v > value {
 			best, value = x, v
 		}
 	}
-	return best
+	return best, value
 }
 
 // look prepares what is known about the next arrival.

@@ -25,7 +25,8 @@ type served struct {
 	effective float64 // sum of level accuracy over requests in time / all requests
 	inTime    float64 // share
 	switches  int
-	longest   int // run of requests that were late
+	longest   int // run of requests that were late or dropped
+	drops     int // longest run of dropped ones
 }
 
 func (s server) run(t testing.TB, p policy.Policy, m *policy.Model) served {
@@ -34,7 +35,7 @@ func (s server) run(t testing.TB, p policy.Policy, m *policy.Model) served {
 	var out served
 	var free time.Duration
 	o := policy.Observation{Level: -1, Processor: -1}
-	late, came := 0, 0
+	late, came, drops := 0, 0, 0
 	for i, arrival := range s.arrivals {
 		o.Now = max(free, arrival)
 		for came < len(s.arrivals) && s.arrivals[came] <= o.Now {
@@ -45,9 +46,18 @@ func (s server) run(t testing.TB, p policy.Policy, m *policy.Model) served {
 			o.Queue = append(o.Queue, policy.Request{ID: int64(j), Arrival: s.arrivals[j], Deadline: s.arrivals[j] + s.due})
 		}
 		d := p.Decide(&o)
+		if d.Action == policy.Drop {
+			free = o.Now
+			drops++
+			out.drops = max(out.drops, drops)
+			late++
+			out.longest = max(out.longest, late)
+			continue
+		}
 		if d.Action != policy.Serve {
 			t.Fatalf("request %d: %v", i, d)
 		}
+		drops = 0
 		if o.Level >= 0 && d.Level != o.Level {
 			out.switches++
 		}

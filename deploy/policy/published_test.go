@@ -1,0 +1,151 @@
+package policy_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/deploy/policy"
+)
+
+// lone is a request with the given slack, alone in the queue.
+func lone(slack time.Duration) *policy.Observation {
+	return &policy.Observation{Now: time.Second, Level: -1, Processor: -1, Waiting: 1,
+		Queue: []policy.Request{{ID: 1, Arrival: time.Second, Deadline: time.Second + slack}}}
+}
+
+// Each case is worked by hand from the rule.
+func TestSlackFitRule(t *testing.T) {
+	even := model(10*ms, 20*ms, 30*ms, 40*ms)
+	for _, c := range []struct {
+		m       *policy.Model
+		params  string
+		slack   time.Duration
+		want    int // level, -1: drop
+		because string
+	}{
+		{even, "buckets=3", 25 * ms, 1, "edges 10, 20, 30, 40"},
+		{even, "buckets=3", 20 * ms, 1, "an edge that is just covered counts"},
+		{even, "buckets=3", 20*ms - 1, 0, ""},
+		{even, "buckets=3", time.Second, 3, ""},
+		{even, "buckets=3", 9 * ms, 0, "nothing fits: the fastest"},
+		{even, "buckets=3;hopeless=drop", 9 * ms, -1, ""},
+		{even, "buckets=1", 39 * ms, 0, "edges 10, 40"},
+		{even, "buckets=1", 40 * ms, 3, ""},
+		{model(10*ms, 14*ms, 40*ms), "buckets=2", 24 * ms, 0, "edges 10, 25, 40: level 1 of 14 ms is in the bucket up to 25"},
+		{model(10*ms, 14*ms, 40*ms), "buckets=2", 25 * ms, 1, ""},
+		{even, "buckets=3;margin=50%", 29 * ms, 0, "edges 15, 30, 45, 60"},
+		{even, "buckets=3;margin=50%", 30 * ms, 1, ""},
+	} {
+		d := mustNew(t, "slackfit", parameters(c.params), c.m).Decide(lone(c.slack))
+		if c.want < 0 != (d.Action == policy.Drop) || c.want >= 0 && d.Level != c.want {
+			t.Errorf("%s, slack %v: %v, want level %d (%s)", c.params, c.slack, d, c.want, c.because)
+		}
+	}
+	// The queue does not matter to it.
+	o := waiting(0, 45*ms, 0, 0, 0, 0)
+	if d := mustNew(t, "slackfit", nil, even).Decide(o); d.Level != 3 {
+		t.Errorf("with a queue: %v, want level 3 for the head's slack of 45 ms", d)
+	}
+}
+
+// Expected accuracy: with sigma = sqrt(.1) = .316 and slack 42 ms, level 0 (40 ms, 70%) has probability
+// Phi(.05/.316) = .563 and level 1 (41 ms, 74%) Phi(.0244/.316) = .531: worth .394. At an accuracy of 72% level 1 is
+// worth .382, at 76% .404.
+func TestAlertExpectedAccuracy(t *testing.T) {
+	for _, c := range []struct {
+		accuracy float64
+		want     int
+	}{{0.72, 0}, {0.76, 1}} {
+		m := model(40*ms, 41*ms)
+		m.Levels[1].Accuracy = unit.Accuracy(c.accuracy)
+		if d := mustNew(t, "alert", nil, m).Decide(lone(42 * ms)); d.Level != c.want || d.Reason != policy.ReasonExpected {
+			t.Errorf("accuracy %g: %v, want level %d", c.accuracy, d, c.want)
+		}
+	}
+	d := mustNew(t, "alert", nil, model(40*ms, 41*ms)).Decide(lone(-ms))
+	if d.Level != 0 || d.Reason != policy.ReasonLate {
+		t.Errorf("past the deadline: %v", d)
+	}
+}
+
+// Low load: the most accurate level. From the load on that a level cannot bear, a faster one.
+func TestModelSwitchingLoad(t *testing.T) {
+	m := model(10*ms, 40*ms, 90*ms)
+	for _, c := range []struct {
+		gap    time.Duration
+		want   int
+		reason policy.Reason
+	}{
+		{time.Second, 2, policy.ReasonLoad},
+		{40 * ms, 0, policy.ReasonLoad},    // 25/s: level 1 has load 1
+		{9 * ms, 0, policy.ReasonOverload}, // 111/s: every level has load over 1
+	} {
+		p := mustNew(t, "model-switching", nil, m)
+		var d policy.Decision
+		for at := time.Duration(0); at < 3*time.Second; at += c.gap {
+			d = p.Decide(&policy.Observation{Now: at, Level: -1, Processor: -1, Waiting: 1,
+				Queue: []policy.Request{{ID: int64(at), Arrival: at, Deadline: at + 200*ms}}})
+		}
+		if d.Level != c.want || d.Reason != c.reason {
+			t.Errorf("every %v: %v, want level %d (%s)", c.gap, d, c.want, c.reason)
+		}
+	}
+}
+
+// Ten answers in time make a level, a late one takes a tenth away.
+func TestClipperRule(t *testing.T) {
+	p := mustNew(t, "clipper", map[string]string{"initial_level": "2"}, model(10*ms, 20*ms, 30*ms, 40*ms))
+	answer := func(late bool) {
+		c := policy.Completion{End: 10 * ms, Deadline: 20 * ms}
+		if late {
+			c.Deadline = 5 * ms
+		}
+		p.Observe(c)
+	}
+	level := func() int { return p.Decide(lone(50 * ms)).Level }
+	for range 9 {
+		answer(false)
+	}
+	if level() != 2 {
+		t.Errorf("level %d after 9 answers in time, want 2 (2.9)", level())
+	}
+	answer(false)
+	answer(false) // 3.1 but for rounding, cut to the highest level 3
+	if level() != 3 {
+		t.Errorf("level %d after 11 answers in time, want 3", level())
+	}
+	answer(true) // 2.7
+	if level() != 2 {
+		t.Errorf("level %d after a late answer, want 2 (2.7)", level())
+	}
+	if d := p.Decide(lone(0)); d.Action != policy.Drop || d.Reason != policy.ReasonExpired {
+		t.Errorf("at the deadline: %v, want it dropped", d)
+	}
+}
+
+func TestStaticDropRule(t *testing.T) {
+	p := mustNew(t, "static-drop", map[string]string{"level": "1", "margin": "4ms"}, model(10*ms, 20*ms))
+	for slack, want := range map[time.Duration]policy.Action{24 * ms: policy.Serve, 24*ms - 1: policy.Drop, -ms: policy.Drop} {
+		if d := p.Decide(lone(slack)); d.Action != want || want == policy.Serve && d.Level != 1 {
+			t.Errorf("slack %v: %v, want %s", slack, d, want)
+		}
+	}
+	if d := p.Decide(&policy.Observation{Waiting: 1, Queue: []policy.Request{{}}}); d.Action != policy.Serve {
+		t.Errorf("without a deadline: %v", d)
+	}
+}
+
+// Every fidelity note of a published policy says what is not from the source.
+func TestFidelityNotes(t *testing.T) {
+	for _, name := range []string{"alert", "clipper", "model-switching", "slackfit"} {
+		info, err := policy.About(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(info.Fidelity, "memory") && !strings.Contains(info.Fidelity, "adaptation") {
+			t.Errorf("%s: %s", name, info.Fidelity)
+		}
+	}
+}

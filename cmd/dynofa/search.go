@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -24,62 +26,161 @@ func searchCommand() *cli.Command {
 			searchRunCommand(),
 			searchListCommand(),
 			searchShowCommand(),
+			searchCompareCommand(),
 		},
 	}
 }
 
-// standIn is the --accuracy argument that asks for the stated stand-in.
-const standIn = "stand-in"
+// Names of accuracy predictors that are no files.
+const (
+	standIn = "stand-in"
+	builtin = "built-in"
+)
+
+// searchFlags are what a search is asked for.
+type searchFlags struct {
+	table                   tableFlags
+	predictor, resolutions  string
+	method, format          string
+	also                    cli.Int64Slice
+	objectives, constraints cli.StringSlice
+	settings                search.Settings
+}
+
+// searchMethods are the values of --method.
+var searchMethods = []struct {
+	name   string
+	method search.Method
+}{
+	{"memetic", search.Memetic{}}, {"nsga2", search.NSGA2{}}, {"random", search.Random{}}, {"exact", search.Exact{}}, {"ofa", search.OFA{}},
+}
+
+func searchMethod(name string) (search.Method, error) {
+	var names []string
+	for _, m := range searchMethods {
+		if m.name == name {
+			return m.method, nil
+		}
+		names = append(names, m.name)
+	}
+	return nil, command.Usagef("--method %q is none of %s", name, strings.Join(names, ", "))
+}
 
 func searchRunCommand() *cli.Command {
-	var t tableFlags
-	var predictor, resolutions, format string
-	var settings search.Settings
+	var f searchFlags
 	return &cli.Command{
 		Name:  "run",
-		Usage: "search with NSGA-II and store the front; the same call again finds the stored one",
-		Flags: append(t.flags(),
-			&cli.StringFlag{Name: "accuracy", Usage: "accuracy predictor: a `FILE.pth` of OFA's, or stand-in (a function of multiply-accumulates, no accuracy)", Destination: &predictor},
-			&cli.StringFlag{Name: "resolutions", Usage: "input resolutions to search, `R,R,...`; default all that space and table share", Destination: &resolutions},
-			&cli.IntFlag{Name: "evaluations", Usage: "budget of predicted networks", Value: search.DefaultEvaluations, Destination: &settings.Evaluations},
-			&cli.IntFlag{Name: "population", Usage: "candidates that a generation keeps", Value: search.DefaultPopulation, Destination: &settings.Population},
-			command.SeedFlag(&settings.Seed),
-			command.OutputFlag(&format),
+		Usage: "search and store the front; the same call again finds the stored one, or goes on where it was interrupted",
+		Flags: append(f.table.flags(),
+			&cli.StringFlag{Name: "accuracy", Value: builtin, Usage: "accuracy predictor: built-in, a `FILE`.pth of OFA's, a .csv of measured networks to fit one to, or stand-in (a function of multiply-accumulates, no accuracy)", Destination: &f.predictor},
+			&cli.StringFlag{Name: "resolutions", Usage: "input resolutions to search, `R,R,...`; default all that space and table share", Destination: &f.resolutions},
+			&cli.StringFlag{Name: "method", Value: "memetic", Usage: "`NAME` of the method: memetic, nsga2, random, exact (additive accuracies only), ofa (the baseline, one constraint)", Destination: &f.method},
+			&cli.Int64SliceFlag{Name: "also-table", Usage: "`ID` of the table of a further operating point, for objectives and constraints", Destination: &f.also},
+			&cli.StringSliceFlag{Name: "objective", Usage: "what to improve, 2 to 4 times: accuracy, latency(`POINT`), macs, params, memory; default accuracy and latency", Destination: &f.objectives},
+			&cli.StringSliceFlag{Name: "constraint", Usage: "`EXPRESSION` to keep, as in 'latency(gpu) <= 25ms', 'accuracy >= 75%', 'params <= 6M'", Destination: &f.constraints},
+			&cli.IntFlag{Name: "evaluations", Usage: "budget of predicted networks", Value: search.DefaultEvaluations, Destination: &f.settings.Evaluations},
+			&cli.IntFlag{Name: "population", Usage: "candidates that a generation keeps", Value: search.DefaultPopulation, Destination: &f.settings.Population},
+			&cli.IntFlag{Name: "workers", Usage: "goroutines that predict; 0: one for each processor. The result does not depend on it", Destination: &f.settings.Workers},
+			command.SeedFlag(&f.settings.Seed),
+			command.OutputFlag(&f.format),
 		),
 		Action: func(c *cli.Context) error {
-			if err := command.Required("accuracy", predictor); err != nil {
+			if err := command.CheckFormat(f.format); err != nil {
 				return err
 			}
-			if err := command.CheckFormat(format); err != nil {
+			method, err := searchMethod(f.method)
+			if err != nil {
+				return err
+			}
+			objectives, constraints, err := f.expressions()
+			if err != nil {
 				return err
 			}
 			var rs []int
-			if resolutions != "" {
-				var err error
-				if rs, err = command.ParseInts("resolutions", resolutions); err != nil {
+			if f.resolutions != "" {
+				if rs, err = command.ParseInts("resolutions", f.resolutions); err != nil {
 					return err
 				}
 			}
-			study, err := openStudy(c.Context, t.db)
+			study, err := openStudy(c.Context, f.table.db)
 			if err != nil {
 				return err
 			}
 			defer study.Close()
-			table, err := study.Table(c.Context, t.q)
+			in, err := f.inputs(c.Context, study, rs)
 			if err != nil {
 				return err
 			}
-			problem, err := newProblem(table, predictor, rs)
+			in.Problem.Objectives, in.Problem.Constraints = objectives, constraints
+			in.Settings = f.settings
+			in.Settings.Method = method
+			run, err := findOrSearch(c, study, in)
 			if err != nil {
 				return err
 			}
-			run, err := findOrSearch(c, study, store.Inputs{Table: table, Problem: problem, Settings: settings})
-			if err != nil {
-				return err
-			}
-			return printFront(c, run, format, 12)
+			return printFront(c, run, f.format, 12)
 		},
 	}
+}
+
+// expressions reads objectives and constraints.
+func (f *searchFlags) expressions() (objectives []search.Quantity, constraints []search.Constraint, err error) {
+	for _, text := range f.objectives.Value() {
+		q, err := search.ParseQuantity(text)
+		if err != nil {
+			return nil, nil, command.Usagef("--objective %w", err)
+		}
+		objectives = append(objectives, q)
+	}
+	for _, text := range f.constraints.Value() {
+		c, err := search.ParseConstraint(text)
+		if err != nil {
+			return nil, nil, command.Usagef("--constraint %w", err)
+		}
+		constraints = append(constraints, c)
+	}
+	return objectives, constraints, nil
+}
+
+// inputs reads the tables and opens the predictors.
+func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []int) (store.Inputs, error) {
+	var in store.Inputs
+	table, err := study.Table(ctx, f.table.q)
+	if err != nil {
+		return in, err
+	}
+	if in.Problem, err = newProblem(table, f.predictor, resolutions); err != nil {
+		return in, err
+	}
+	in.Table, in.Problem.Point = table, table.Point.Processor
+	names := map[string]bool{in.Problem.Point: true}
+	for _, id := range f.also.Value() {
+		other, err := study.Table(ctx, lut.Query{ID: id})
+		if err != nil {
+			return in, err
+		}
+		latency, err := lut.NewPredictor(other, in.Problem.Space)
+		if err != nil {
+			return in, err
+		}
+		name := pointName(other.Point, id, names)
+		names[name] = true
+		in.Also = append(in.Also, other)
+		in.Problem.Also = append(in.Problem.Also, search.Point{Name: name, Latency: latency})
+	}
+	return in, nil
+}
+
+// pointName returns the shortest name that no other operating point has: the processor; with the power
+// mode; with the table's ID.
+func pointName(p lut.OperatingPoint, id int64, taken map[string]bool) string {
+	if !taken[p.Processor] {
+		return p.Processor
+	}
+	if name := p.Processor + "," + p.PowerMode; p.PowerMode != "" && !taken[name] {
+		return name
+	}
+	return fmt.Sprintf("%s,%d", p.Processor, id)
 }
 
 // newProblem joins a table with an accuracy predictor.
@@ -103,14 +204,25 @@ func newProblem(table *lut.Table, predictor string, resolutions []int) (search.P
 }
 
 func openPredictor(arg string, space *supernet.Space) (accuracy.Predictor, error) {
-	if arg == standIn {
+	switch {
+	case arg == standIn:
 		return accuracy.NewStandIn(space)
+	case arg == builtin:
+		return accuracy.Builtin(space)
+	case strings.EqualFold(filepath.Ext(arg), ".csv"):
+		file, err := os.Open(arg)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		return accuracy.FitCSV(arg, file, space)
 	}
 	return accuracy.LoadMLP(arg)
 }
 
-// findOrSearch returns the stored run of the same inputs, or searches and stores. An interrupted
-// search is stored too, as far as it came, and is an error.
+// findOrSearch returns the stored run of the same inputs, or searches and stores, from where the same
+// search was interrupted if it was. An interrupted search is stored too, as far as it came, and is an
+// error.
 func findOrSearch(c *cli.Context, study *study, in store.Inputs) (*store.Run, error) {
 	run, err := study.findRun(c.Context, in)
 	if err != nil {
@@ -120,29 +232,53 @@ func findOrSearch(c *cli.Context, study *study, in store.Inputs) (*store.Run, er
 		fmt.Fprintf(c.App.ErrWriter, "this search is in the study already, as run %d\n", run.ID)
 		return run, nil
 	}
+	journal, known, err := study.OpenJournal(c.Context, in)
+	if err != nil {
+		return nil, err
+	}
+	if len(known) > 0 {
+		fmt.Fprintf(c.App.ErrWriter, "search: going on after %d evaluations\n", len(known))
+	}
 	settings := in.Settings
-	settings.Progress = searchProgress(c)
+	settings.Progress, settings.Resume, settings.Record = searchProgress(c), known, journal.Record
 	result, err := search.Run(c.Context, in.Problem, settings)
 	if err != nil {
 		return nil, err
 	}
-	run, err = study.PutRun(context.WithoutCancel(c.Context), in, result, now())
-	if err != nil {
+	ctx := context.WithoutCancel(c.Context)
+	if result.Stop == search.StopCancelled {
+		if err := journal.Flush(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if run, err = study.PutRun(ctx, in, result, now()); err != nil {
 		return nil, err
 	}
 	if run.State != store.Finished {
-		return nil, fmt.Errorf("search %d stopped after %d evaluations (%s); the same command starts it again", run.ID, result.Evaluations, result.Reason)
+		return nil, fmt.Errorf("search %d stopped after %d evaluations (%s); the same command goes on from there", run.ID, result.Evaluations, result.Reason)
 	}
 	return run, nil
 }
 
+// searchProgress prints a line for each tenth of the budget: hypervolume so far and the time that the
+// rest will take at the pace so far.
 func searchProgress(c *cli.Context) func(search.Progress) {
-	last := -1
+	last, start, first := -1, now(), 0
 	return func(p search.Progress) {
-		if tenth := 10 * p.Evaluations / max(1, p.Budget); tenth != last {
-			last = tenth
-			fmt.Fprintf(c.App.ErrWriter, "search: %d of %d evaluations, generation %d\n", p.Evaluations, p.Budget, p.Generation)
+		if first == 0 {
+			first, start = p.Evaluations, now()
 		}
+		tenth := 10 * p.Evaluations / max(1, p.Budget)
+		if tenth == last {
+			return
+		}
+		last = tenth
+		left := ""
+		if done := p.Evaluations - first; done > 0 {
+			rest := time.Duration(float64(now().Sub(start)) / float64(done) * float64(p.Budget-p.Evaluations))
+			left = fmt.Sprintf(", about %v left", rest.Round(100*time.Millisecond))
+		}
+		fmt.Fprintf(c.App.ErrWriter, "search: %d of %d evaluations, %d on the front, hypervolume %.5g%s\n", p.Evaluations, p.Budget, p.Front, p.Hypervolume, left)
 	}
 }
 
@@ -151,12 +287,22 @@ func searchProgress(c *cli.Context) func(search.Progress) {
 func printFront(c *cli.Context, run *store.Run, format string, limit int) error {
 	r := run.Result
 	if format == command.FormatText {
+		stop := string(r.Stop)
+		if r.Reason != "" {
+			stop += ": " + r.Reason
+		}
 		fmt.Fprintf(c.App.Writer, "search %d: %d networks on the front, %d evaluations (%s), seed %d, %s\n",
-			run.ID, len(r.Front), r.Evaluations, r.Stop, r.Seed, r.Method)
+			run.ID, len(r.Front), r.Evaluations, stop, r.Seed, r.Method)
 	} else {
 		limit = len(r.Front)
 	}
-	g := &command.Grid{Head: []string{"accuracy", "latency", "macs", "arch"}}
+	g := &command.Grid{Head: []string{"accuracy", "latency", "macs"}}
+	if len(r.Front) > 0 {
+		for _, o := range r.Front[0].Others {
+			g.Head = append(g.Head, o.Quantity.String())
+		}
+	}
+	g.Head = append(g.Head, "arch")
 	shown := 0
 	for i := range r.Front {
 		if len(r.Front) > limit && i*(limit-1)/(len(r.Front)-1) < shown {
@@ -165,15 +311,29 @@ func printFront(c *cli.Context, run *store.Run, format string, limit int) error 
 		shown++
 		f := r.Front[i]
 		if format == command.FormatText {
-			g.Add(f.Accuracy, f.Latency, fmt.Sprintf("%.1f M", float64(f.MACs)/1e6), f.Arch)
+			row := []any{f.Accuracy, f.Latency, fmt.Sprintf("%.1f M", float64(f.MACs)/1e6)}
+			for _, o := range f.Others {
+				row = append(row, o.Quantity.Format(o.Value))
+			}
+			g.Add(append(row, f.Arch)...)
 		} else {
-			g.Add(float64(f.Accuracy), float64(f.Latency), f.MACs, f.Arch)
+			row := []any{float64(f.Accuracy), float64(f.Latency), f.MACs}
+			for _, o := range f.Others {
+				row = append(row, o.Value)
+			}
+			g.Add(append(row, f.Arch)...)
 		}
 	}
 	if format != command.FormatText {
 		g.Head[1] = "latency_ns"
 	} else if shown < len(r.Front) {
 		g.Note("%d of %d networks are shown; --format csv prints all", shown, len(r.Front))
+	}
+	for _, q := range r.Objectives {
+		g.Note("objective: %v", q)
+	}
+	for _, q := range r.Constraints {
+		g.Note("constraint: %v", q)
 	}
 	g.Note("latency: %s", tableNote(run.Table))
 	g.Note("accuracy: %s", accuracyNote(r.Accuracy))
@@ -195,62 +355,4 @@ func accuracyNote(d accuracy.Description) string {
 		text += ": " + d.Note
 	}
 	return text
-}
-
-func searchListCommand() *cli.Command {
-	var db, format string
-	return &cli.Command{
-		Name:  "list",
-		Usage: "list the searches of a study",
-		Flags: []cli.Flag{command.DBFlag(&db), command.OutputFlag(&format)},
-		Action: func(c *cli.Context) error {
-			if err := command.CheckFormat(format); err != nil {
-				return err
-			}
-			study, err := openStudy(c.Context, db)
-			if err != nil {
-				return err
-			}
-			defer study.Close()
-			runs, err := study.Runs(c.Context)
-			if err != nil {
-				return err
-			}
-			g := &command.Grid{Head: []string{"id", "state", "space", "table", "accuracy", "evaluations", "seed", "front", "hypervolume", "created"}}
-			for _, r := range runs {
-				g.Add(r.ID, r.State, r.Result.Space, r.TableID, r.Result.Accuracy.Origin+" "+r.Result.Accuracy.Name,
-					r.Result.Evaluations, r.Result.Seed, r.Front, fmt.Sprintf("%.5g", r.Hypervolume), r.Created.Format(time.RFC3339))
-			}
-			return g.Print(c.App.Writer, format)
-		},
-	}
-}
-
-func searchShowCommand() *cli.Command {
-	var db, format string
-	var id int64
-	return &cli.Command{
-		Name:  "show",
-		Usage: "show the front of a search",
-		Flags: []cli.Flag{command.DBFlag(&db), searchFlag(&id), command.OutputFlag(&format)},
-		Action: func(c *cli.Context) error {
-			if err := command.CheckFormat(format); err != nil {
-				return err
-			}
-			study, err := openStudy(c.Context, db)
-			if err != nil {
-				return err
-			}
-			defer study.Close()
-			run, err := study.Run(c.Context, id)
-			if err != nil {
-				return err
-			}
-			return printFront(c, run, format, 1<<30)
-		},
-	}
-}
-
-func searchFlag(to *int64) cli.Flag {
-	return &cli.Int64Flag{Name: "search", Usage: "`ID` of the search; 0: the newest", Destination: to}
 }

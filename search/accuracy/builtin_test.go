@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -38,6 +39,9 @@ type reference struct {
 func measured(t *testing.T) reference {
 	t.Helper()
 	path := reftest.Path(t, "measured", "ofa-mbv3-w1.0.csv")
+	if RaceEnabled {
+		t.Skip("takes a minute under the race detector")
+	}
 	ref, err := readReference(path)
 	if err != nil {
 		t.Fatal(err)
@@ -227,7 +231,7 @@ func randomArchs(seed uint64, n int) []supernet.Arch {
 func writeBuiltin(t *testing.T, ref reference) {
 	t.Helper()
 	d := ref.data
-	m, err := fit.Fit(d.codes, d.rows, len(d.resolutions), builtinSettings)
+	m, err := fit.Fit(&d.layout.Layout, d.rows, len(d.resolutions), builtinSettings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,4 +274,38 @@ func split(x []float64, width int) [][]float64 {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// What interpolation would say of a measured resolution, without it: the error that ErrorBar adds covers
+// it. The neighbours are twice as far apart as they are between measured resolutions.
+func TestInterpolation(t *testing.T) {
+	full, err := Builtin(space(baseWidth))
+	if err != nil {
+		t.Fatal(err)
+	}
+	archs := randomArchs(2, 500)
+	for i := 1; i < len(full.levels)-1; i++ {
+		levels := append([]level(nil), full.levels[:i]...)
+		f, err := newFitted(full.space, full.layout, append(levels, full.levels[i+1:]...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j := range archs {
+			archs[j].R = full.levels[i].r
+		}
+		got, want := make([]unit.Accuracy, len(archs)), make([]unit.Accuracy, len(archs))
+		if err := errors.Join(f.Predict(archs, got), full.Predict(archs, want)); err != nil {
+			t.Fatal(err)
+		}
+		var bias, square float64
+		for j := range archs {
+			d := float64(got[j] - want[j])
+			bias += d / float64(len(archs))
+			square += d * d / float64(len(archs))
+		}
+		t.Logf("r = %d: bias %.3f points, RMSE %.3f", full.levels[i].r, 100*bias, 100*math.Sqrt(square))
+		if math.Sqrt(square) > interpolationError {
+			t.Errorf("r = %d is missed by %.3f points", full.levels[i].r, 100*math.Sqrt(square))
+		}
+	}
 }

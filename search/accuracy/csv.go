@@ -16,7 +16,7 @@ import (
 // Bounds of a file of measurements.
 const (
 	maxCSVBytes = 64 << 20
-	maxCSVRows  = 200_000
+	maxCSVRows  = 50_000 // fitting to them takes minutes and 400 MiB
 )
 
 // measurement is a row of a file of measurements.
@@ -25,11 +25,20 @@ type measurement struct {
 	top1 unit.Accuracy
 }
 
-// The columns of a file of measurements: those that must be there, and those that may be.
-var (
-	csvRequired = []string{"r", "ks", "e", "d", "top1"}
-	csvIgnored  = []string{"source", "macs", "params"}
-)
+// csvIgnored are columns of a file of measurements that do not count.
+var csvIgnored = []string{"source", "macs", "params"}
+
+// csvRequired are those that must be there.
+func csvRequired(space *supernet.Space) []string {
+	names := []string{"r", "e", "d", "top1"}
+	if len(space.Kernels) > 1 {
+		names = append(names, "ks")
+	}
+	if space.WidthEntries() > 0 {
+		names = append(names, "w")
+	}
+	return names
+}
 
 // readCSV reads measurements; see FitCSV. Errors name the line.
 func readCSV(r io.Reader, space *supernet.Space) ([]measurement, error) {
@@ -43,7 +52,7 @@ func readCSV(r io.Reader, space *supernet.Space) ([]measurement, error) {
 	if err != nil {
 		return nil, err // names the line
 	}
-	columns, err := csvColumns(header)
+	columns, err := csvColumns(header, space)
 	if err != nil {
 		return nil, fmt.Errorf("line 1: %w", err)
 	}
@@ -71,20 +80,21 @@ func readCSV(r io.Reader, space *supernet.Space) ([]measurement, error) {
 	}
 }
 
-// csvColumns returns the index of each required column.
-func csvColumns(header []string) (map[string]int, error) {
+// csvColumns returns the index of each column that counts.
+func csvColumns(header []string, space *supernet.Space) (map[string]int, error) {
+	required := csvRequired(space)
 	columns := map[string]int{}
 	for i, name := range header {
-		if !slices.Contains(csvRequired, name) && !slices.Contains(csvIgnored, name) {
+		if !slices.Contains(required, name) && !slices.Contains(csvIgnored, name) && name != "ks" {
 			return nil, fmt.Errorf("unknown column %.100q; known are %s, and %s, which do not count",
-				name, strings.Join(csvRequired, ", "), strings.Join(csvIgnored, ", "))
+				name, strings.Join(required, ", "), strings.Join(csvIgnored, ", "))
 		}
 		if _, ok := columns[name]; ok {
 			return nil, fmt.Errorf("column %q is there twice", name)
 		}
 		columns[name] = i
 	}
-	for _, name := range csvRequired {
+	for _, name := range required {
 		if _, ok := columns[name]; !ok {
 			return nil, fmt.Errorf("column %q is missing", name)
 		}
@@ -92,31 +102,35 @@ func csvColumns(header []string) (map[string]int, error) {
 	return columns, nil
 }
 
+// readRow reads a record, column by column.
 func readRow(record []string, columns map[string]int, space *supernet.Space) (measurement, error) {
 	var m measurement
 	var a supernet.Arch
-	var err error
-	for _, name := range csvRequired {
-		text := record[columns[name]]
-		switch name {
-		case "r":
-			a.R, err = strconv.Atoi(text)
-		case "ks":
-			a.KS, err = csvList(text, strconv.Atoi)
-		case "e":
-			a.E, err = csvList(text, func(s string) (float64, error) { return strconv.ParseFloat(s, 64) })
-		case "d":
-			a.D, err = csvList(text, strconv.Atoi)
-		case "top1":
-			m.top1, err = unit.ParseAccuracy(text)
+	for _, column := range []struct {
+		name string
+		read func(text string) error
+	}{
+		{"r", func(text string) (err error) { a.R, err = strconv.Atoi(text); return err }},
+		{"ks", func(text string) (err error) { a.KS, err = csvList(text, strconv.Atoi); return err }},
+		{"e", func(text string) (err error) { a.E, err = csvList(text, parseFloat); return err }},
+		{"d", func(text string) (err error) { a.D, err = csvList(text, strconv.Atoi); return err }},
+		{"w", func(text string) (err error) { a.W, err = csvList(text, strconv.Atoi); return err }},
+		{"top1", func(text string) (err error) { m.top1, err = unit.ParseAccuracy(text); return err }},
+	} {
+		i, ok := columns[column.name]
+		if !ok {
+			continue
 		}
-		if err != nil {
-			return m, fmt.Errorf("%s: %w", name, err)
+		if err := column.read(record[i]); err != nil {
+			return m, fmt.Errorf("%s: %w", column.name, err)
 		}
 	}
+	var err error
 	m.arch, err = space.Canonical(a)
 	return m, err
 }
+
+func parseFloat(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
 
 // csvList reads numbers separated by single spaces.
 func csvList[T any](text string, parse func(string) (T, error)) ([]T, error) {

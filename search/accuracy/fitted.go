@@ -1,6 +1,7 @@
 package accuracy
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"sort"
@@ -21,35 +22,25 @@ import (
 type Fitted struct {
 	description Description
 	validation  Validation
-	layout      layout
+	space       *supernet.Space
+	layout      *layout
 	levels      []level // by ascending resolution
 	tables      []atomic.Pointer[Terms]
 }
 
 var _ Predictor = (*Fitted)(nil)
 
-// layout says how the choices of a space index the tables.
-type layout struct {
-	stages  int
-	maxD    int
-	depths  []int
-	kernels []int
-	expands []float64
-	cells   int   // of a stage: pairs of depth and block
-	first   []int // cell of block 0, per depth
-}
-
 // level is the model at a measured resolution.
 type level struct {
 	r             int
 	ceiling, span float64
-	block         []float64 // see Terms
+	block, extra  []float64 // see Terms
 	bar           ErrorBar
 }
 
 // ErrorBar is how far to trust predictions at one resolution, as fractions like accuracies: root mean
 // squared errors on sub-networks that the model has not seen. Errors are close to normal: in
-// cross-validation of the built-in model 62 to 71% lie within one of them, 95 to 98% within two.
+// cross-validation of the built-in model 63 to 72% lie within one of them, 95 to 97% within two.
 type ErrorBar struct {
 	// StdDev is that of a measured top-1 about the prediction.
 	StdDev unit.Accuracy
@@ -83,96 +74,10 @@ type ResolutionScore struct {
 	Score
 }
 
-// Terms is a Fitted at one resolution:
-//
-//	accuracy = Ceiling - Gap * exp(-sum of Block over the active blocks)
-//
-// Gap is positive, so that of two sub-networks the one with the larger sum is the more accurate:
-// the best one follows from choosing blocks one by one and depths stage by stage.
-type Terms struct {
-	Ceiling, Gap float64
-
-	layout *layout
-	block  []float64 // [stage][depth, block][kernel size][expand ratio]
-}
-
-// Block returns the term of block j of a stage. Depth, kernel and expand are indices into the space's
-// lists of choices; j is below the depth meant. It panics if an index is out of range.
-func (t *Terms) Block(stage, depth, j, kernel, expand int) float64 {
-	l := t.layout
-	if j < 0 || j >= l.depths[depth] || kernel >= len(l.kernels) || expand >= len(l.expands) {
-		panic(fmt.Sprintf("accuracy: no block %d with kernel size %d and expand ratio %d at depth %d", j, kernel, expand, depth))
-	}
-	return t.block[l.index(stage, depth, j, kernel, expand)]
-}
-
-// Accuracy returns the accuracy for a sum of terms.
-func (t *Terms) Accuracy(sum float64) unit.Accuracy {
-	return unit.Accuracy(t.Ceiling - float64(t.Gap*exp(-sum)))
-}
-
-func newLayout(space *supernet.Space) layout {
-	l := layout{stages: len(space.Stages), maxD: space.MaxDepth(), depths: space.Depths, kernels: space.Kernels, expands: space.Expands}
-	for _, d := range l.depths {
-		l.first = append(l.first, l.cells)
-		l.cells += d
-	}
-	return l
-}
-
-func (l *layout) index(stage, depth, j, kernel, expand int) int {
-	return ((stage*l.cells+l.first[depth]+j)*len(l.kernels)+kernel)*len(l.expands) + expand
-}
-
-// size returns the number of table entries.
-func (l *layout) size() int { return l.stages * l.cells * len(l.kernels) * len(l.expands) }
-
-// sum adds up the terms of a sub-network.
-func (t *Terms) sum(a *supernet.Arch) (float64, error) {
-	l := t.layout
-	positions := l.stages * l.maxD
-	if len(a.KS) != positions || len(a.E) != positions || len(a.D) != l.stages {
-		return 0, fmt.Errorf("%d kernel sizes, %d expand ratios and %d depths; the predictor knows networks of %d, %d and %d",
-			len(a.KS), len(a.E), len(a.D), positions, positions, l.stages)
-	}
-	sum := 0.0
-	for stage, d := range a.D {
-		depth := find(l.depths, d)
-		if depth < 0 {
-			return 0, fmt.Errorf("d[%d] is %d, the predictor knows %v", stage, d, l.depths)
-		}
-		at := l.index(stage, depth, 0, 0, 0)
-		from := stage * l.maxD
-		ks, es := a.KS[from:from+d], a.E[from:from+d]
-		for j, k := range ks {
-			kernel, expand := find(l.kernels, k), find(l.expands, es[j])
-			if kernel < 0 {
-				return 0, fmt.Errorf("ks[%d] is %d, the predictor knows %v", from+j, k, l.kernels)
-			}
-			if expand < 0 {
-				return 0, fmt.Errorf("e[%d] is %g, the predictor knows %v", from+j, es[j], l.expands)
-			}
-			sum += t.block[at+kernel*len(l.expands)+expand]
-			at += len(l.kernels) * len(l.expands)
-		}
-	}
-	return sum, nil
-}
-
-// find returns the index of v, or -1. It is slices.Index, inlined.
-func find[T int | float64](list []T, v T) int {
-	for i, w := range list {
-		if w == v {
-			return i
-		}
-	}
-	return -1
-}
-
 // newFitted returns a predictor from its levels. It returns an error if some sub-network of the
 // space would have an accuracy outside [0, 1] at a measured resolution.
-func newFitted(l layout, levels []level) (*Fitted, error) {
-	f := &Fitted{layout: l, levels: levels}
+func newFitted(space *supernet.Space, l *layout, levels []level) (*Fitted, error) {
+	f := &Fitted{space: space, layout: l, levels: levels}
 	f.tables = make([]atomic.Pointer[Terms], levels[len(levels)-1].r-levels[0].r+1)
 	for i := range levels {
 		t := f.terms(levels[i].r)
@@ -184,29 +89,6 @@ func newFitted(l layout, levels []level) (*Fitted, error) {
 		}
 	}
 	return f, nil
-}
-
-// span returns the least and the largest sum of a sub-network.
-func (t *Terms) span() (lo, hi float64) {
-	l := t.layout
-	n := len(l.kernels) * len(l.expands)
-	for stage := range l.stages {
-		least, most := math.Inf(1), math.Inf(-1)
-		for depth, d := range l.depths {
-			var low, high float64
-			for j := range d {
-				choices := t.block[l.index(stage, depth, j, 0, 0):][:n]
-				a, b := choices[0], choices[0]
-				for _, v := range choices {
-					a, b = min(a, v), max(b, v)
-				}
-				low, high = low+a, high+b
-			}
-			least, most = min(least, low), max(most, high)
-		}
-		lo, hi = lo+least, hi+most
-	}
-	return lo, hi
 }
 
 // Describe says what was measured and how well the fit does.
@@ -239,14 +121,23 @@ func (f *Fitted) Predict(archs []supernet.Arch, out []unit.Accuracy) error {
 		if err != nil {
 			return &Error{i, *a, err}
 		}
-		sum, err := t.sum(a)
-		if err != nil {
-			return &Error{i, *a, err}
+		sum, ok := t.sum(a)
+		if !ok {
+			c, err := f.space.Canonical(*a) // says what is wrong, if that is not only a matter of form
+			if err != nil {
+				return &Error{i, *a, err}
+			}
+			if sum, ok = t.sum(&c); !ok {
+				return &Error{i, *a, errForm}
+			}
 		}
 		out[i] = t.Accuracy(sum)
 	}
 	return nil
 }
+
+// errForm: a canonical architecture has choices that its space does not offer.
+var errForm = errors.New("no sub-network of the space")
 
 // Terms returns the model at a resolution. It returns an error if r is outside the measured ones.
 func (f *Fitted) Terms(r int) (*Terms, error) {
@@ -270,11 +161,12 @@ func (f *Fitted) check(r int) error {
 // tables.
 func (f *Fitted) terms(r int) *Terms {
 	a, b, w := f.between(r)
-	t := &Terms{layout: &f.layout, block: make([]float64, len(a.block))}
-	t.Ceiling = mix(a.ceiling, b.ceiling, w)
-	t.Gap = mix(a.span, b.span, w)
-	for i := range t.block {
-		t.block[i] = mix(a.block[i], b.block[i], w)
+	t := &Terms{
+		Ceiling: mix(a.ceiling, b.ceiling, w),
+		Gap:     mix(a.span, b.span, w),
+		layout:  f.layout,
+		block:   mixed(a.block, b.block, w),
+		extra:   mixed(a.extra, b.extra, w),
 	}
 	f.tables[r-f.levels[0].r].Store(t)
 	return t
@@ -295,7 +187,7 @@ func (f *Fitted) between(r int) (a, b *level, w float64) {
 // resolutionStep is how many pixels halve the distance to what is reached at high resolution. On the
 // four resolutions of reference/measured the mean over random networks rises by 3.9, 1.9 and 1.0
 // points; 160 interpolated so from 128 and 192 is off by -0.03 points and 192 from 160 and 224 by
-// +0.04 (in 1/r^2: -0.14 and -0.09, in r: -0.99 and -0.45).
+// +0.05 (in 1/r^2: -0.14 and -0.09, in r: -0.99 and -0.45).
 const resolutionStep = 32
 
 // mix interpolates; float64 conversions forbid fused multiply-adds.
@@ -306,9 +198,17 @@ func mix(a, b, w float64) float64 {
 	return float64((1-w)*a) + float64(w*b)
 }
 
+func mixed(a, b []float64, w float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range out {
+		out[i] = mix(a[i], b[i], w)
+	}
+	return out
+}
+
 // Interpolation between resolutions adds to the error. Where it could be checked, from resolutions 64
-// pixels apart, it missed single networks by 0.08 and 0.05 points (root mean square), towards the
-// middle; for other distances that is scaled in proportion.
+// pixels apart, it missed single networks by 0.07 and 0.06 points (root mean square) in the middle; for
+// other distances that is scaled in proportion.
 const (
 	interpolationError = 0.001
 	interpolationRange = 64

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
 // Held is what cross-validation says about one row: predictions of a model that has seen no row of
@@ -22,13 +24,18 @@ const foldSeed = 20211
 // Groups number the sub-networks from 0; which fold one gets depends on its number and how many there
 // are. At least two folds are needed, and rows of each resolution outside each fold. Models are fitted
 // concurrently; the result does not depend on that.
-func CrossValidate(l Layout, rows []Row, levels int, s Settings, folds int) ([]Held, error) {
+func CrossValidate(l *Layout, rows []Row, levels int, s Settings, folds int) ([]Held, error) {
 	fold := assign(rows, folds)
 	out := make([]Held, len(rows))
 	errs := make([]error, folds)
+	var next atomic.Int64
 	var wg sync.WaitGroup
-	for k := range folds {
-		wg.Go(func() { errs[k] = hold(l, rows, levels, s, fold, k, out) })
+	for range min(folds, runtime.GOMAXPROCS(0)) {
+		wg.Go(func() {
+			for k := int(next.Add(1)) - 1; k < folds; k = int(next.Add(1)) - 1 {
+				errs[k] = hold(l, rows, levels, s, fold, k, out)
+			}
+		})
 	}
 	wg.Wait()
 	for k, err := range errs {
@@ -54,7 +61,7 @@ func assign(rows []Row, folds int) []int {
 }
 
 // hold fits without fold k and sets out for its rows.
-func hold(l Layout, rows []Row, levels int, s Settings, fold []int, k int, out []Held) error {
+func hold(l *Layout, rows []Row, levels int, s Settings, fold []int, k int, out []Held) error {
 	var seen []Row
 	here := make([]bool, levels)
 	for i, r := range rows {

@@ -23,22 +23,12 @@ type Settings struct {
 	Runs bool
 }
 
-// Penalties relative to Settings.Ridge, from cross-validation on reference/measured; results are flat
-// within a factor of 10 around each.
-const (
-	depthPenalty     = 10   // of how an effect at one depth of the stage differs from that at all depths
-	deviationPenalty = 10   // of the deviations of a resolution
-	offsetPenalty    = 1e-3 // of the runs' offsets, absolute: next to nothing
-	basePenalty      = 1e-9 // of the constants, absolute: nothing
-)
-
 const (
 	passes     = 3    // weights and runs follow from the residuals of the pass before
 	iterations = 20   // at most, of a pass; reference/measured takes 3 to 5
 	rough      = 1e-5 // ends a pass: relative improvement of the objective by a step
 	fine       = 1e-9 // ends the last pass
 	halvings   = 10   // of a step that makes things worse
-	minSigma   = 0.2  // of the largest residual deviation: bounds the weight of a resolution
 )
 
 // maxUnknowns bounds the linear system.
@@ -50,7 +40,7 @@ var errDiverged = errors.New("the fit does not converge")
 // Fit returns the model of the rows by penalised least squares: the Gauss-Newton method, in which each
 // resolution has a weight from its residuals. There must be at least one row per resolution, of which
 // there are levels. It returns an error if there are too many unknowns or no finite solution.
-func Fit(l Layout, rows []Row, levels int, s Settings) (*Model, error) {
+func Fit(l *Layout, rows []Row, levels int, s Settings) (*Model, error) {
 	f := &fitter{layout: l, settings: s, levels: levels}
 	f.index()
 	if n := f.runsAt + levels; n > maxUnknowns {
@@ -79,14 +69,13 @@ func Fit(l Layout, rows []Row, levels int, s Settings) (*Model, error) {
 }
 
 // fitter holds a fit that is under way. The unknowns are numbered: effects of kernel sizes per cell, of
-// expand ratios per cell, deviations, bases, offsets of runs.
+// expand ratios per cell, of extras, deviations, bases, offsets of runs.
 type fitter struct {
-	layout   Layout
+	layout   *Layout
 	settings Settings
 	levels   int
 
-	cells                                 int
-	expandAt, deviationAt, baseAt, runsAt int // first unknown of a kind
+	expandAt, extraAt, deviationAt, baseAt, runsAt int // first unknown of a kind
 
 	rows    []Row
 	terms   [][]term  // per row: what the score is linear in, by ascending unknown
@@ -115,10 +104,10 @@ type entry struct {
 
 func (f *fitter) index() {
 	l := f.layout
-	f.cells = l.Stages * l.Cells()
-	f.expandAt = f.cells * len(l.Kernels)
-	f.deviationAt = f.expandAt + f.cells*len(l.Expands)
-	f.baseAt = f.deviationAt + f.levels*3*l.Stages
+	f.expandAt = l.Cells() * len(l.Kernels)
+	f.extraAt = f.expandAt + l.Cells()*len(l.Expands)
+	f.deviationAt = f.extraAt + l.ExtraChoices()
+	f.baseAt = f.deviationAt + f.levels*3*len(l.Stages)
 	f.runsAt = f.baseAt + f.levels
 }
 
@@ -148,67 +137,14 @@ func (f *fitter) prepare(rows []Row) {
 	f.setRuns(f.levels)
 }
 
-// setRuns makes room for the offsets of n runs and forgets those that there were.
-func (f *fitter) setRuns(n int) {
-	f.runs = n
-	x := make([]float64, f.runsAt+n)
-	copy(x, f.x[:min(len(f.x), f.runsAt)])
-	f.x = x
-	f.penalty = f.effectPenalty()
-	for i := f.deviationAt; i < len(x); i++ {
-		v := offsetPenalty
-		switch {
-		case i < f.baseAt:
-			v = f.settings.Ridge * deviationPenalty
-		case i < f.runsAt:
-			v = basePenalty
-		}
-		f.penalty = append(f.penalty, entry{i, i, v})
-	}
-}
-
-// effectPenalty is that of effects which are the sum of one for the block, at any depth, with penalty
-// lambda, and one for the depth, with penalty mu = depthPenalty*lambda. Minimising over the parts of n
-// sums leaves mu (sum of their squares) - mu^2/(lambda + n mu) (sum of them)^2.
-func (f *fitter) effectPenalty() []entry {
-	l := f.layout
-	lambda := f.settings.Ridge
-	mu := lambda * depthPenalty
-	var out []entry
-	add := func(from, width int) {
-		for stage := range l.Stages {
-			for j := range l.MaxDepth() {
-				var cells []int // of block j, ascending
-				for depth, d := range l.Depths {
-					if j < d {
-						cells = append(cells, l.Cell(stage, depth, j))
-					}
-				}
-				shared := mu * mu / (lambda + float64(len(cells))*mu)
-				for c := range width {
-					for a, first := range cells {
-						out = append(out, entry{from + first*width + c, from + first*width + c, mu - shared})
-						for _, second := range cells[a+1:] {
-							out = append(out, entry{from + first*width + c, from + second*width + c, -shared})
-						}
-					}
-				}
-			}
-		}
-	}
-	add(0, len(l.Kernels))
-	add(f.expandAt, len(l.Expands))
-	return out
-}
-
 func (f *fitter) score(r Row) []term {
 	l := f.layout
 	nk, ne := len(l.Kernels), len(l.Expands)
 	var out []term
 	for stage, depth := range r.Depth {
 		var dev [3]float64
-		for j := range l.Depths[depth] {
-			p, c := stage*l.MaxDepth()+j, l.Cell(stage, int(depth), j)
+		for j := range l.Stages[stage][depth] {
+			p, c := l.Position(stage)+j, l.Cell(stage, int(depth), j)
 			k, e := int(r.Kernel[p]), int(r.Expand[p])
 			out = append(out, term{c*nk + k, 1}, term{f.expandAt + c*ne + e, 1})
 			dev[0]++
@@ -216,8 +152,11 @@ func (f *fitter) score(r Row) []term {
 			dev[2] += l.Expands[e]
 		}
 		for i, v := range dev {
-			out = append(out, term{f.deviationAt + (r.Resolution*l.Stages+stage)*3 + i, v})
+			out = append(out, term{f.deviationAt + (r.Resolution*len(l.Stages)+stage)*3 + i, v})
 		}
+	}
+	for i, c := range r.Extra {
+		out = append(out, term{f.extraAt + l.Extra(i) + int(c), 1})
 	}
 	out = append(out, term{f.baseAt + r.Resolution, 1})
 	slices.SortFunc(out, func(a, b term) int { return cmp.Compare(a.at, b.at) }) // step relies on it
@@ -320,56 +259,6 @@ func (f *fitter) move(delta []float64) (float64, error) {
 	return 0, nil // at the optimum, to rounding
 }
 
-// reweigh finds the runs and gives each resolution the inverse of its residual variance as weight, 1
-// for the most precise.
-func (f *fitter) reweigh() {
-	res := make([][]float64, f.levels)
-	index := make([][]int, f.levels)
-	for i, r := range f.rows {
-		v, _ := f.residual(f.x, i)
-		v += f.x[f.runsAt+f.run[i]] // find all runs afresh
-		res[r.Resolution] = append(res[r.Resolution], v)
-		index[r.Resolution] = append(index[r.Resolution], i)
-	}
-	runs := 0
-	for level, list := range res {
-		ends := []int{len(list)}
-		if f.settings.Runs {
-			ends = changes(list)
-		}
-		from, ss := 0, 0.0
-		for _, to := range ends {
-			m := mean(list[from:to])
-			for i := from; i < to; i++ {
-				f.run[index[level][i]] = runs
-				ss += (list[i] - m) * (list[i] - m)
-			}
-			from = to
-			runs++
-		}
-		f.sigma[level] = math.Sqrt(ss / float64(len(list)))
-	}
-	f.setRuns(runs)
-	f.weigh()
-}
-
-func (f *fitter) weigh() {
-	least, most := math.Inf(1), 0.0
-	for _, s := range f.sigma {
-		most = max(most, s)
-	}
-	if most == 0 {
-		return
-	}
-	for _, s := range f.sigma {
-		least = min(least, max(s, minSigma*most))
-	}
-	for i, s := range f.sigma {
-		q := least / max(s, minSigma*most)
-		f.weight[i] = q * q
-	}
-}
-
 func mean(x []float64) float64 {
 	sum := 0.0
 	for _, v := range x {
@@ -381,14 +270,10 @@ func mean(x []float64) float64 {
 // model collects what was fitted. The mean offset of the runs goes into the ceiling.
 func (f *fitter) model() *Model {
 	l := f.layout
-	nk, ne := len(l.Kernels), len(l.Expands)
-	m := &Model{Kernel: make([]float64, f.cells*nk), Expand: make([]float64, f.cells*ne), At: make([]Level, f.levels)}
-	copy(m.Kernel, f.x)
-	copy(m.Expand, f.x[f.expandAt:])
+	m := &Model{Kernel: f.x[:f.expandAt], Expand: f.x[f.expandAt:f.extraAt], Extra: f.x[f.extraAt:f.deviationAt], At: make([]Level, f.levels)}
 	for level := range m.At {
-		at := f.deviationAt + level*3*l.Stages
-		m.At[level] = Level{Ceiling: f.ceiling[level], Span: f.span[level], Base: f.x[f.baseAt+level],
-			Deviation: f.x[at : at+3*l.Stages : at+3*l.Stages]}
+		at := f.deviationAt + level*3*len(l.Stages)
+		m.At[level] = Level{Ceiling: f.ceiling[level], Span: f.span[level], Base: f.x[f.baseAt+level], Deviation: f.x[at:][:3*len(l.Stages)]}
 	}
 	f.offsets(m)
 	return m

@@ -1,6 +1,6 @@
 // Package search looks for the sub-networks of a supernet that no other beats in both latency and
 // accuracy: the Pareto front. A latency and an accuracy predictor judge the candidates; a [Method]
-// proposes them ([NSGA2] unless told otherwise); [Run] puts the two together and keeps the books: what
+// proposes them ([Memetic] unless told otherwise); [Run] puts the two together and keeps the books: what
 // has been evaluated, what it cost, the front so far, and why the search stopped.
 //
 // An evaluation is one output of the accuracy predictor for one canonical architecture. Looking up an

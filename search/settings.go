@@ -97,7 +97,7 @@ func (s Settings) Validate() error {
 }
 
 // DefaultMethod is what a nil Settings.Method stands for.
-func DefaultMethod() Method { return NSGA2{} }
+func DefaultMethod() Method { return Memetic{} }
 
 // withDefaults returns s with the zero values replaced, except Reference.
 func (s Settings) withDefaults() Settings {

@@ -26,7 +26,7 @@ func TestDigest(t *testing.T) {
 		"nothing":        {func(*store.Inputs) {}, true},
 		"workers":        {func(in *store.Inputs) { in.Settings.Workers = 2 }, true},
 		"progress":       {func(in *store.Inputs) { in.Settings.Progress = func(search.Progress) {} }, true},
-		"default method": {func(in *store.Inputs) { in.Settings.Method = search.NSGA2{} }, true},
+		"default method": {func(in *store.Inputs) { in.Settings.Method = search.DefaultMethod() }, true},
 		"table's ID and time": {func(in *store.Inputs) {
 			tab := *in.Table
 			tab.ID, tab.Created = 7, time.Time{}

@@ -51,5 +51,9 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
+.PHONY: study-policies
+study-policies: ## docs/studies/policies: runtime managers on simulated cells; rewrites results.csv and the tables, a few CPU-minutes
+	$(GO) test -count=1 -timeout 1h -run '^TestStudy$$' ./docs/studies/policies -update
+
 clean:
 	rm -rf bin demo .cache

@@ -10,7 +10,7 @@ import (
 // The stopping rule looks at the intervals of all medians after 12 rounds and then each time half as
 // many more are done, and stops when all are narrow enough. Looking more than once and stopping when
 // it suits makes an interval miss more often than it says, so the rule uses intervals that miss with
-// a probability of 4% at a single look: with them the whole rule covers the median in 94.6% to 95.8%
+// a probability of 4% at a single look: with them the whole rule covers the median in 94.4% to 95.8%
 // of synthetic runs (lognormal noise of 2% to 20%, spikes, drift; TestStoppingRuleCoverage).
 //
 // What is estimated under drift is the median over the time of measuring: of the mixture of the

@@ -13,7 +13,7 @@ LDFLAGS := -X main.version=$(VERSION)
 IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|cmd/
 PURE = $$($(GO) list ./... | grep -vE '/($(IMPURE))')
 
-.PHONY: all build runtime demo test test-pure test-race test-reference lint bench fuzz clean
+.PHONY: all build runtime demo test test-pure test-race test-reference lint bench study-search fuzz clean
 all: build
 
 build: ## bin/dynofa and bin/dynofa-run
@@ -42,6 +42,9 @@ lint: ## gofmt, go vet, staticcheck, shell scripts
 
 bench: runtime ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+study-search: ## docs/studies/search: the searchers compared; a few CPU-minutes, DYNOFA_STUDY=long for more
+	DYNOFA_REQUIRE_REFERENCE=1 DYNOFA_STUDY=$${DYNOFA_STUDY:-short} $(GO) test -count=1 -timeout 1h -run '^TestStudy$$' -v ./docs/studies/search
 
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME

@@ -9,6 +9,7 @@ import (
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/search"
 	"github.com/dynofa/dynofa/search/family"
 	"github.com/dynofa/dynofa/search/selection"
 )
@@ -32,7 +33,8 @@ func familyChooseCommand() *cli.Command {
 	var db, name, format string
 	var id int64
 	var rule selection.Rule
-	var bothEnds bool
+	var bothEnds, joint bool
+	var memory, weights string
 	var also cli.Int64Slice
 	return &cli.Command{
 		Name:  "choose",
@@ -44,6 +46,9 @@ func familyChooseCommand() *cli.Command {
 			&cli.Float64Flag{Name: "share", Usage: "instead of --levels: the fewest levels that reach this share of the whole front's gain", Destination: &rule.Share},
 			&cli.BoolFlag{Name: "both-ends", Usage: "keep the front's most accurate network too, not only the fastest", Destination: &bothEnds},
 			&cli.Int64SliceFlag{Name: "also-table", Usage: "`ID` of the table of another processor that levels get a latency for", Destination: &also},
+			&cli.BoolFlag{Name: "joint", Usage: "choose levels that serve all processors of --also-table too, not only the searched one", Destination: &joint},
+			&cli.StringFlag{Name: "memory", Usage: "`SIZE` that the levels' weights must fit, as in 20MiB", Destination: &memory},
+			&cli.StringFlag{Name: "weights", Value: "shared", Usage: "whether levels keep their weights `shared` or separate, for --memory", Destination: &weights},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` of the family; default from device, processor and size", Destination: &name},
 			command.OutputFlag(&format),
 		},
@@ -57,12 +62,20 @@ func familyChooseCommand() *cli.Command {
 			if bothEnds {
 				rule.Keep = selection.KeepBothEnds
 			}
+			options := selection.Options{Name: name, Joint: joint}
+			var err error
+			if options.Memory, err = parseMemory(memory, weights); err != nil {
+				return err
+			}
+			if joint && (rule.Levels == 0 || memory != "" || bothEnds) {
+				return command.Usagef("--joint takes --levels, and neither --memory nor --both-ends")
+			}
 			study, err := openStudy(c.Context, db)
 			if err != nil {
 				return err
 			}
 			defer study.Close()
-			f, err := chooseFamily(c.Context, study, id, rule, also.Value(), name)
+			f, err := chooseFamily(c.Context, study, id, rule, also.Value(), options)
 			if err != nil {
 				return err
 			}
@@ -71,7 +84,28 @@ func familyChooseCommand() *cli.Command {
 	}
 }
 
-func chooseFamily(ctx context.Context, study *study, id int64, rule selection.Rule, also []int64, name string) (*family.Family, error) {
+// parseMemory reads --memory and --weights.
+func parseMemory(size, weights string) (selection.Memory, error) {
+	var m selection.Memory
+	switch weights {
+	case "shared":
+	case "separate":
+		m.Sharing = selection.SeparateWeights
+	default:
+		return m, command.Usagef("--weights %q is neither shared nor separate", weights)
+	}
+	if size == "" {
+		return m, nil
+	}
+	c, err := search.ParseConstraint("memory <= " + size)
+	if err != nil || c.Bound < 1 || c.Bound >= 1<<53 {
+		return m, command.Usagef("--memory %q is not a size like 20MiB", size)
+	}
+	m.Budget = int64(c.Bound)
+	return m, nil
+}
+
+func chooseFamily(ctx context.Context, study *study, id int64, rule selection.Rule, also []int64, options selection.Options) (*family.Family, error) {
 	run, err := study.Run(ctx, id)
 	if err != nil {
 		return nil, err
@@ -80,12 +114,9 @@ func chooseFamily(ctx context.Context, study *study, id int64, rule selection.Ru
 	if err != nil {
 		return nil, err
 	}
-	options := selection.Options{
-		Name:     name,
-		Space:    space,
-		Accuracy: run.Result.Accuracy,
-		Source:   fmt.Sprintf("search %d: %s, seed %d, %d evaluations", run.ID, run.Result.Method, run.Result.Seed, run.Result.Evaluations),
-	}
+	name := options.Name
+	options.Space, options.Accuracy = space, run.Result.Accuracy
+	options.Source = fmt.Sprintf("search %d: %s, seed %d, %d evaluations", run.ID, run.Result.Method, run.Result.Seed, run.Result.Evaluations)
 	for i, tableID := range append([]int64{run.Table.ID}, also...) {
 		table, err := study.Table(ctx, lut.Query{ID: tableID})
 		if err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search"
 	"github.com/dynofa/dynofa/search/accuracy"
@@ -28,7 +29,12 @@ type Options struct {
 	// Processors for which each level carries a latency, in the order in which it lists them; at least
 	// one. The front's own latencies decide the choice; these are what a runtime manager goes by.
 	Processors []Processor
-	Notes      []string // doubts, for example the tables' warnings
+	// Memory, if its budget is not 0, bounds the levels' weights; see ChooseWithin.
+	Memory Memory
+	// Joint asks for levels that serve all processors, by their own latencies; see ChooseJoint. Otherwise the
+	// front's latencies decide. It takes a number of levels, and no budget.
+	Joint bool
+	Notes []string // doubts, for example the tables' warnings
 }
 
 // Family chooses levels from a front by the rule of Choose and describes them: multiply-accumulates,
@@ -42,20 +48,16 @@ func Family(front []search.Candidate, rule Rule, o Options) (*family.Family, err
 	if err != nil {
 		return nil, err
 	}
-	points := make([]search.Objectives, len(front))
-	for i, c := range front {
-		points[i] = c.Objectives
-	}
-	choice, err := Choose(points, rule)
+	indices, described, err := choose(front, rule, o)
 	if err != nil {
 		return nil, err
 	}
-	f := &family.Family{Name: o.Name, Space: o.Space.Name, Source: o.Source, Rule: choice.describe(rule)}
+	f := &family.Family{Name: o.Name, Space: o.Space.Name, Source: o.Source, Rule: described}
 	if o.Accuracy.Note != "" {
 		f.Notes = append(f.Notes, o.Accuracy.Note)
 	}
 	f.Notes = append(f.Notes, o.Notes...)
-	for _, i := range choice.Indices {
+	for _, i := range indices {
 		level, err := newLevel(front[i], origin, o)
 		if err != nil {
 			return nil, fmt.Errorf("selection: level %d: %w", len(f.Levels), err)
@@ -66,6 +68,60 @@ func Family(front []search.Candidate, rule Rule, o Options) (*family.Family, err
 		return nil, fmt.Errorf("selection: %w", err)
 	}
 	return f, nil
+}
+
+// choose returns the levels and how they were chosen.
+func choose(front []search.Candidate, rule Rule, o Options) ([]int, string, error) {
+	if o.Joint {
+		return chooseJoint(front, rule, o)
+	}
+	choice, err := ChooseWithin(front, o.Space, rule, o.Memory)
+	if err != nil {
+		return nil, "", err
+	}
+	described := choice.describe(rule)
+	if o.Memory.Budget > 0 {
+		archs := make([]supernet.Arch, len(choice.Indices))
+		for k, i := range choice.Indices {
+			archs[k] = front[i].Arch
+		}
+		bytes, err := o.Memory.Bytes(o.Space, archs)
+		if err != nil {
+			return nil, "", err
+		}
+		kind := "shared"
+		if o.Memory.Sharing == SeparateWeights {
+			kind = "separate"
+		}
+		described += fmt.Sprintf("; %s weights of %s within %s", kind, unit.Bytes(bytes), unit.Bytes(o.Memory.Budget))
+	}
+	return choice.Indices, described, nil
+}
+
+// chooseJoint chooses for all processors at once.
+func chooseJoint(front []search.Candidate, rule Rule, o Options) ([]int, string, error) {
+	if rule.Levels == 0 || o.Memory.Budget > 0 || rule.Limits != nil || rule.Keep != KeepFastest {
+		return nil, "", errors.New("selection: a joint choice takes a number of levels only")
+	}
+	points := make([][]search.Objectives, len(o.Processors))
+	for p, processor := range o.Processors {
+		for i, c := range front {
+			l, err := processor.Latency.Latency(c.Arch)
+			if err != nil {
+				return nil, "", fmt.Errorf("selection: network %d on %s: %w", i, processor.Name, err)
+			}
+			points[p] = append(points[p], search.Objectives{Accuracy: c.Accuracy, Latency: l})
+		}
+	}
+	c, err := ChooseJoint(points, rule.Levels, nil)
+	if err != nil {
+		return nil, "", err
+	}
+	described := fmt.Sprintf("the %d that serve", len(c.Indices))
+	for p, processor := range o.Processors {
+		described += fmt.Sprintf(" %s (expected accuracy %v under a latency limit %v; as many levels of its own: %v),", processor.Name, c.PerProcessor[p], c.Limits[p], c.Separate[p])
+	}
+	return c.Indices, described + " each with equal chance; the fastest of each is kept; by exchange, not proved best", nil
 }
 
 func newLevel(c search.Candidate, origin family.AccuracyOrigin, o Options) (family.Level, error) {

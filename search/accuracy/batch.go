@@ -16,7 +16,7 @@ const kernelRows = 8 * dense.TileRows
 // batch is an MLP in the form that the kernel of package dense takes. The inputs are 0 or 1, so that the
 // first layer is a sum of columns: one of each resolution step, which includes the bias, and one per
 // active block, for both its kernel size and its expand ratio. An incremental update from a parent that
-// differs in few blocks would save at most that sum, 6% of the time.
+// differs in few blocks would save at most that sum, less than a tenth of the time.
 type batch struct {
 	first  *dense.Table // resolutions, then positions x kernel sizes x expand ratios
 	layers []*dense.Layer

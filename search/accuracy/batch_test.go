@@ -160,9 +160,11 @@ func TestPortableAllocatesNothing(t *testing.T) {
 }
 
 // benchmark measures predictions of batches of 48, in each goroutine: one with -cpu 1, two with -cpu 2.
+// Per CPU-second the figure hardly depends on what else the machine does.
 func benchmark(b *testing.B, p accuracy.Predictor) {
 	b.ReportAllocs()
 	const batch = 48
+	before := cpuSeconds()
 	b.RunParallel(func(pb *testing.PB) {
 		archs := random(10, batch)
 		for i := range archs {
@@ -176,6 +178,9 @@ func benchmark(b *testing.B, p accuracy.Predictor) {
 		}
 	})
 	b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "predictions/s")
+	if cpu := cpuSeconds() - before; cpu > 0 {
+		b.ReportMetric(float64(b.N*batch)/cpu, "predictions/cpu-s")
+	}
 }
 
 // Full evaluations of the published predictor's size: features and all layers.

@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
+	"reflect"
 	"sync"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
@@ -107,8 +107,7 @@ func Builtin(space *supernet.Space) (*Fitted, error) {
 
 // sameChoices reports whether s offers the networks of known, at whatever resolutions.
 func sameChoices(s, known *supernet.Space) bool {
-	return s.Name == known.Name && s.Classes == known.Classes && slices.Equal(s.Stages, known.Stages) &&
-		slices.Equal(s.Depths, known.Depths) && slices.Equal(s.Kernels, known.Kernels) && slices.Equal(s.Expands, known.Expands)
+	return reflect.DeepEqual(s.WithResolutions(), known.WithResolutions())
 }
 
 // base returns the predictor for width 1.0, which is made once.

@@ -334,3 +334,21 @@ func BenchmarkApply(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkSum(b *testing.B) {
+	needKernel(b)
+	rows := make([][]float32, 188)
+	for i := range rows {
+		rows[i] = make([]float32, 400)
+	}
+	table := dense.NewTable(400, rows)
+	idx := make([]int32, 16)
+	for i := range idx {
+		idx[i] = int32(11 * i)
+	}
+	y := make([]float32, 400)
+	b.ReportAllocs()
+	for b.Loop() {
+		table.Sum(idx, y, 0)
+	}
+}

@@ -31,7 +31,7 @@ var conforming = []struct {
 	{"static-drop", nil},
 	{"static-drop", map[string]string{"margin": "1h"}},
 	{"qdp", nil},
-	{"qdp", map[string]string{"drops": "100", "labels": "0", "miss_target": "0.1%", "switch_cost": "1%"}},
+	{"qdp", map[string]string{"drops": "100", "hopeless": "drop", "labels": "0", "miss_target": "0.1%", "switch_cost": "1%"}},
 	{"qdp", map[string]string{"drops": "0", "price": "3", "floor_price": "2", "labels": "100000"}},
 }
 

@@ -29,43 +29,6 @@ const (
 	unitValue = int64(1 << 30)            // value of an answer of accuracy 1
 )
 
-// option is a level on a processor, as it is at present.
-type option struct {
-	level, processor int
-	latency          int64 // expected, in ticks
-	value            int64 // of an answer in time, not negative
-	safe             int64 // ticks that suffice with the probability asked for
-	knot             [knots]int64
-}
-
-// onTime returns the probability, in units of 2^-16, that an inference ends within the slack.
-func (p *option) onTime(slack int64) int64 {
-	if slack >= p.knot[knots-1] {
-		return 1 << 16
-	}
-	if slack < p.knot[0] {
-		return 0
-	}
-	i := 1
-	for slack >= p.knot[i] {
-		i++
-	}
-	return knotAt[i-1] + (knotAt[i]-knotAt[i-1])*(slack-p.knot[i-1])/(p.knot[i]-p.knot[i-1])
-}
-
-// options are what may serve, none slower and less valuable than another, in order of latency and value.
-type options []option
-
-// reward returns the value of an inference of option j that begins with a slack: 0 if it would be late,
-// or more likely to be late than it may be where the fastest option is not.
-func (s options) reward(j int, slack int64) int64 {
-	o := &s[j]
-	if slack < o.safe && slack >= s[0].safe && j > 0 {
-		return 0
-	}
-	return o.value * o.onTime(slack) >> 16
-}
-
 // sweep improves the values once. Without drops a hopeless head takes the time of the fastest option.
 func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
 	longest := min(waits+int(s[len(s)-1].latency/cellTicks)+1, reach)

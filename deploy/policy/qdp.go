@@ -25,8 +25,8 @@ import (
 // time (see values), so it falls back to a table of levels by slack. The table is iterated in
 // Observe, never in Decide.
 //
-// A head that every level would miss is served at the fastest, unless others wait and profit: then it is
-// given up, but no more than drops in a row.
+// A head that every level would miss is served at the fastest, unless others wait and profit (or
+// hopeless says so): then it is given up, but no more than drops in a row.
 //
 // Everything is counted in integers or computed with rounded operations, so it decides alike on every
 // machine. A decision takes time bounded by the parameter labels.
@@ -51,6 +51,7 @@ type QDP struct {
 	only         int16 // the only first step to be considered, moveNone: all are
 
 	drops, labels  int
+	strict         bool // hopeless requests are given up when alone too
 	price, penalty int64
 	switching      int64
 }
@@ -80,7 +81,8 @@ var qdpEntry = entry{
 		Params: []Param{
 			{"drops", "1", "requests that may be given up in a row, 0 to 1000000"},
 			{"floor_price", "0", "what a level costs per missing accuracy, as a multiple of what it lacks, 0 to 100"},
-			{"labels", "2048", "labels that a plan may expand before it falls back to the table, 0 to 100000"},
+			{"hopeless", "serve", "what becomes of a request that every level would miss while no other waits: serve or drop"},
+			{"labels", "1024", "labels that a plan may expand before it falls back to the table, 0 to 100000"},
 			{"miss_target", "0", "probability to be late that no level may exceed where the fastest does not, 0% to 50%; 0%: no bound"},
 			{"price", "0", "what an answer in time is worth beside its accuracy, 0 to 100"},
 			{"processor", "", "the only processor that serves; by default all of the model's"},
@@ -90,6 +92,7 @@ var qdpEntry = entry{
 	build: func(_ string, s *settings, m *Model) (Policy, error) {
 		p := &QDP{
 			model: m, drops: s.count("drops", 0, 1e6), labels: s.count("labels", 0, 1e5),
+			strict:    s.choice("hopeless", "serve", "drop") == 1,
 			price:     toValue(s.ratio("price", 0, 100)),
 			penalty:   int64(math.Round(float64(s.ratio("floor_price", 0, 100) * 1024))),
 			switching: toValue(s.ratio("switch_cost", 0, 1)),
@@ -223,42 +226,6 @@ func (p *QDP) prepare() {
 	}
 }
 
-// insert adds an option in order of latency, unless another is at least as fast and as valuable, and
-// removes those of which the same is true then.
-func (s options) insert(o option) options {
-	at := 0
-	for at < len(s) && (s[at].latency < o.latency || s[at].latency == o.latency && s[at].value >= o.value) {
-		at++
-	}
-	if at > 0 && s[at-1].value >= o.value {
-		return s
-	}
-	end := at
-	for end < len(s) && s[end].value <= o.value {
-		end++
-	}
-	if end > at {
-		s[at] = o
-		return append(s[:at+1], s[end:]...)
-	}
-	s = append(s, option{})
-	copy(s[at+1:], s[at:])
-	s[at] = o
-	return s
-}
-
-// thin leaves at most maxOptions, evenly chosen, the first and the last among them.
-func (s options) thin() options {
-	n := len(s)
-	if n <= maxOptions {
-		return s
-	}
-	for i := range maxOptions {
-		s[i] = s[i*(n-1)/(maxOptions-1)]
-	}
-	return s[:maxOptions]
-}
-
 func (p *QDP) iterate(n int) {
 	for range n {
 		p.values.sweep(p.options, p.limit, p.drops > 0, &p.gaps)
@@ -377,7 +344,7 @@ func (p *QDP) lay(o *Observation) {
 		m.drop, m.late = p.drops > 0, p.drops == 0
 		if i == 0 {
 			hopeless := p.options.reward(0, min(m.slack, m.limit)) == 0
-			m.drop = o.Waiting > 1 && p.row < p.drops
+			m.drop = p.row < p.drops && (o.Waiting > 1 || hopeless && p.strict)
 			m.late = hopeless
 		}
 		m.only = moveNone

@@ -64,6 +64,9 @@ func TestQDPDrops(t *testing.T) {
 	if d.Action != policy.Serve || d.Level != 0 || d.Reason != policy.ReasonLate {
 		t.Errorf("a hopeless request alone: %v", d)
 	}
+	if d := mustNew(t, "qdp", map[string]string{"hopeless": "drop"}, m).Decide(lone(5 * ms)); d.Action != policy.Drop {
+		t.Errorf("a hopeless request alone, to be dropped: %v", d)
+	}
 }
 
 // A table that is wrong by a factor, for everything or from some time on: no more than three are late in

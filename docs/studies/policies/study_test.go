@@ -32,13 +32,21 @@ type contender struct {
 	settings []string // spec;name=value;...
 }
 
-// qdpSetting is the one setting of qdp, throughout. The drops are unlimited, as they are for those that
-// it is compared with.
-const qdpSetting = "qdp;drops=1000000"
+// qdpSetting is the one setting of qdp, throughout: it may give requests up as those that it is compared
+// with may. steadySetting is the same with a price on switches; it is shown, but not counted among the
+// others.
+const (
+	qdpSetting    = "qdp;drops=1000000;hopeless=drop"
+	steadySetting = qdpSetting + ";switch_cost=0.3%"
+)
+
+// ours is how many contenders come first that are qdp.
+const ours = 2
 
 func contenders() []contender {
 	list := []contender{
 		{"qdp", []string{qdpSetting}},
+		{"qdp, switches priced", []string{steadySetting}},
 		{"slack", []string{"slack"}},
 	}
 	add := func(name string, settings ...string) { list = append(list, contender{name, settings}) }

@@ -228,7 +228,7 @@ func TestStudy(t *testing.T) {
 	committed := readResults(t)
 	for _, i := range chosen {
 		for _, o := range results[i].outcomes {
-			want, ok := committed[fmt.Sprint(cells[i].seed, o.policy)]
+			want, ok := committed[fmt.Sprintf("%d %s", cells[i].seed, o.policy)]
 			// The noise's last bit may differ between architectures, and one decision with it.
 			if !ok || math.Abs(want-o.effective) > 0.003 {
 				t.Errorf("%v: %s has effective accuracy %f, committed is %f (make study-policies)", cells[i], o.policy, o.effective, want)

@@ -37,8 +37,8 @@ type Memory struct {
 // to find the best that does.
 var ErrBudget = errors.New("memory budget")
 
-// maxMemoryLabels bounds the partial families that are kept, so that a choice ends.
-const maxMemoryLabels = 4_000_000
+// maxMemoryWork bounds the comparisons of partial families, so that a choice ends, within a minute or so.
+const maxMemoryWork = 500_000_000
 
 // ChooseWithin is Choose for candidates of a space under a memory budget: the choice is exact among all
 // families of at most rule.Levels levels that fit, or that have the fewest levels to reach rule.Share and
@@ -47,7 +47,7 @@ const maxMemoryLabels = 4_000_000
 //
 // It extends partial families level by level in the order of latency, and drops one if another with the
 // same last level and as few levels gains no less and needs no more of any part, or if it cannot reach the
-// best family known even without a budget.
+// best family known even if only neighbouring levels had to fit together.
 func ChooseWithin(front []search.Candidate, space *supernet.Space, rule Rule, m Memory) (*Choice, error) {
 	points := make([]search.Objectives, len(front))
 	for i, c := range front {
@@ -194,6 +194,8 @@ type budgeted struct {
 	archs  []supernet.Arch // ascending in latency
 	own    []int64         // bytes that the level alone needs
 	known  map[string]int64
+	pairs  [][]bool // whether two networks fit together
+	work   int      // comparisons of partial families
 }
 
 // partial is a family so far.
@@ -226,83 +228,103 @@ func (b *budgeted) bytes(hull supernet.Arch, own int64) (int64, error) {
 
 // best returns the levels that the rule asks for.
 func (b *budgeted) best(rule Rule) ([]int, error) {
-	rounds := rule.Levels
-	if rule.Share > 0 {
-		rounds = min(len(b.archs), family.MaxLevels)
-	}
-	// A narrow search first, for a bound.
-	narrow, err := b.extend(rounds, 30, math.Inf(-1), rule)
-	if err != nil {
+	if err := b.pairUp(); err != nil {
 		return nil, err
 	}
-	bound := math.Inf(-1)
-	if narrow != nil && rule.Share == 0 {
-		bound = narrow.gain
-	}
-	exact, err := b.extend(rounds, 0, bound, rule)
-	if err != nil {
-		return nil, err
-	}
-	if exact == nil {
-		exact = narrow
-	}
-	if exact == nil {
-		what := "the networks to keep do"
-		if rule.Share > 0 {
-			what = fmt.Sprintf("a share of %g does", rule.Share)
+	if rule.Levels > 0 {
+		// A narrow search first, for a bound.
+		narrow, err := b.extend(rule.Levels, 30, math.Inf(-1))
+		if err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("%w: %s not fit %s", ErrBudget, what, unit.Bytes(b.memory.Budget))
+		if narrow == nil {
+			narrow = &partial{gain: math.Inf(-1)}
+		}
+		exact, err := b.extend(rule.Levels, 0, narrow.gain)
+		switch {
+		case err != nil:
+			return nil, err
+		case exact != nil:
+			return exact.levels(), nil
+		case !math.IsInf(narrow.gain, -1):
+			return narrow.levels(), nil
+		}
+		return nil, fmt.Errorf("%w: the networks to keep do not fit %s", ErrBudget, unit.Bytes(b.memory.Budget))
 	}
+	// Only families that reach the share matter, which is a bound too.
+	target := rule.Share*b.full - 1e-12
+	for k := 1; k <= min(len(b.archs), family.MaxLevels); k++ {
+		p, err := b.extend(k, 0, target)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			return p.levels(), nil
+		}
+	}
+	return nil, fmt.Errorf("%w: a share of %g does not fit %s", ErrBudget, rule.Share, unit.Bytes(b.memory.Budget))
+}
+
+// levels returns the family, fastest first.
+func (p *partial) levels() []int {
 	var levels []int
-	for p := exact; p != nil; p = p.before {
+	for ; p != nil; p = p.before {
 		levels = append(levels, p.last)
 	}
 	slices.Reverse(levels)
-	return levels, nil
+	return levels
 }
 
-// extend returns the best family of at most that many levels, or the first that reaches the rule's share;
-// nil if there is none better than the bound. With beam it keeps only that many partial families for each
-// last level.
-func (b *budgeted) extend(rounds, beam int, bound float64, rule Rule) (*partial, error) {
+// pairUp finds out which two networks fit together beside the fastest.
+func (b *budgeted) pairUp() error {
+	n := len(b.archs)
+	b.pairs = make([][]bool, n)
+	for j := range n {
+		b.pairs[j] = make([]bool, n)
+		for i := j + 1; i < n; i++ {
+			own := b.own[0] + b.own[i]
+			if j > 0 {
+				own += b.own[j]
+			}
+			bytes, err := b.bytes(join(join(b.archs[0], b.archs[j]), b.archs[i]), own)
+			if err != nil {
+				return err
+			}
+			b.pairs[j][i] = bytes <= b.memory.Budget
+		}
+	}
+	return nil
+}
+
+// extend returns the best family of at most that many levels, or nil if there is none that gains more than
+// the bound. With beam it keeps only that many partial families for each last level.
+func (b *budgeted) extend(rounds, beam int, bound float64) (*partial, error) {
 	n := len(b.archs)
 	start := &partial{own: b.own[0], hull: b.archs[0]}
 	if bytes, err := b.bytes(start.hull, start.own); err != nil || bytes > b.memory.Budget {
 		return nil, err
 	}
 	toGo := b.toGo(rounds)
+	b.work = 0
 	var best *partial
 	current := make([][]*partial, n)
 	current[0] = []*partial{start}
 	for k := 1; ; k++ {
-		for _, list := range current {
-			for _, p := range list {
-				if (b.keep == KeepFastest || p.last == n-1) && p.gain > bound && (best == nil || p.gain > best.gain) {
-					best = p
-				}
+		for _, p := range slices.Concat(current...) {
+			if (b.keep == KeepFastest || p.last == n-1) && p.gain > bound {
+				best, bound = p, p.gain
 			}
 		}
-		if rule.Share > 0 && best != nil && b.share(best.gain) >= rule.Share {
-			return best, nil
-		}
-		if k == min(rounds, n) {
-			if rule.Share > 0 {
-				return nil, nil
-			}
+		if k >= min(rounds, n) {
 			return best, nil
 		}
 		next := make([][]*partial, n)
-		total := 0
 		for j, list := range current {
 			for _, p := range list {
 				for i := j + 1; i < n; i++ {
 					gain := p.gain + float64(b.step(j, i))
-					floor := bound
-					if best != nil && rule.Share == 0 {
-						floor = max(floor, best.gain)
-					}
 					// Rounding must not cut off a family as good as the bound.
-					if gain+toGo[rounds-k-1][i] < floor-1e-12 {
+					if !b.pairs[j][i] || gain+toGo[rounds-k-1][i] < bound-1e-12 {
 						continue
 					}
 					q := &partial{gain, p.own + b.own[i], join(p.hull, b.archs[i]), i, p}
@@ -314,28 +336,16 @@ func (b *budgeted) extend(rounds, beam int, bound float64, rule Rule) (*partial,
 					next[i] = b.insert(next[i], q, beam)
 				}
 			}
-		}
-		for _, list := range next {
-			total += len(list)
-		}
-		if total > maxMemoryLabels {
-			return nil, fmt.Errorf("%w: more than %d partial families; ask for fewer levels", ErrBudget, maxMemoryLabels)
-		}
-		if total == 0 {
-			rounds = k
+			if b.work > maxMemoryWork {
+				return nil, fmt.Errorf("%w: too many families nearly fit %s to find the best; ask for fewer levels", ErrBudget, unit.Bytes(b.memory.Budget))
+			}
 		}
 		current = next
-		if total == 0 {
-			if rule.Share > 0 {
-				return nil, nil
-			}
-			return best, nil
-		}
 	}
 }
 
-// toGo returns, for each number of further levels, the most that they can gain after each level, without
-// a budget.
+// toGo returns, for each number of further levels, the most that they can gain after each level, if only
+// neighbours need to fit together.
 func (b *budgeted) toGo(rounds int) [][]float64 {
 	n := len(b.archs)
 	table := [][]float64{make([]float64, n)}
@@ -343,6 +353,9 @@ func (b *budgeted) toGo(rounds int) [][]float64 {
 		row := make([]float64, n)
 		for j := range n {
 			for i := j + 1; i < n; i++ {
+				if !b.pairs[j][i] {
+					continue
+				}
 				row[j] = max(row[j], float64(b.step(j, i))+table[k-1][i])
 			}
 		}
@@ -354,6 +367,7 @@ func (b *budgeted) toGo(rounds int) [][]float64 {
 // insert adds q to the partial families with the same last level unless one covers it, and removes those
 // that it covers.
 func (b *budgeted) insert(list []*partial, q *partial, beam int) []*partial {
+	b.work += len(list) + 1
 	for _, p := range list {
 		if b.covers(p, q) {
 			return list

@@ -20,9 +20,6 @@ func searchCompareCommand() *cli.Command {
 			if err := command.CheckFormat(format); err != nil {
 				return err
 			}
-			if c.NArg() != 2 {
-				return command.Usagef("compare wants the IDs of two searches, A B")
-			}
 			ids, err := command.ParseInts("A B", c.Args().Get(0)+","+c.Args().Get(1))
 			if err != nil {
 				return err

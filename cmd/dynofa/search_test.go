@@ -42,7 +42,7 @@ func TestSearchCommands(t *testing.T) {
 		{command.ExitUsage, "column 14: want <= or >=", with("--constraint", "latency(cpu) = 700ms")},
 		{command.ExitUsage, `unknown quantity "joules"`, with("--objective", "joules")},
 		{command.ExitUsage, "none of memetic, nsga2", with("--method", "magic")},
-		{command.ExitUsage, "the IDs of two searches", []string{"search", "compare", "--db", db, "1"}},
+		{command.ExitUsage, "compare wants A B", []string{"search", "compare", "--db", db, "1"}},
 		{command.ExitUsage, "not a size", []string{"family", "choose", "--db", db, "--levels", "3", "--memory", "20M"}},
 		{command.ExitUsage, "--joint takes", []string{"family", "choose", "--db", db, "--share", "0.5", "--joint"}},
 	} {

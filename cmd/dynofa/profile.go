@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,8 +130,11 @@ func (f *profileFlags) measure(c *cli.Context, rt *ort.Runtime, points []profile
 		}
 		addTable(g, id, table)
 		for _, fact := range table.Provenance {
-			g.Note("table %d: %s: %s", id, fact.Name, fact.Value)
+			if slices.Contains(shownFacts, fact.Name) {
+				g.Note("table %d: %s: %s", id, strings.TrimPrefix(fact.Name, "profile: "), fact.Value)
+			}
 		}
+		g.Note("table %d: 'dynofa lut show --table %d' has everything else that is known about it", id, id)
 		if table.Grade.Worse(lut.GradeB) {
 			untrusted = append(untrusted, fmt.Sprintf("table %d has trust grade %s", id, table.Grade))
 		}
@@ -142,6 +146,13 @@ func (f *profileFlags) measure(c *cli.Context, rt *ort.Runtime, points []profile
 		return fmt.Errorf("%s (the warnings above say why)", strings.Join(untrusted, ", "))
 	}
 	return nil
+}
+
+// shownFacts are the facts of a table that the command prints; lut show prints all.
+var shownFacts = []string{
+	"program", "onnxruntime", "profile: timed region", "profile: clock", "profile: rounds kept", "profile: samples",
+	"profile: stopped because", "profile: measuring took", "profile: raw sum", "profile: raw sum, seams not taken off",
+	"profile: baseline, MACs and depth", "profile: calibration", "profile: grade",
 }
 
 func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study, p profilePoint) (int64, *lut.Table, error) {

@@ -80,7 +80,9 @@ type NetworkLatency struct {
 
 // Sort orders the entries by key, so that equal tables are equal values.
 func (t *Table) Sort() {
-	slices.SortFunc(t.Entries, func(a, b Entry) int { return a.Key.Compare(b.Key) })
+	if !slices.IsSortedFunc(t.Entries, byKey) {
+		slices.SortFunc(t.Entries, byKey)
+	}
 }
 
 // Validate returns every problem that makes the table unusable: missing device, processor, space or
@@ -122,12 +124,12 @@ func (t *Table) Validate() error {
 	if len(t.Entries) == 0 {
 		errs = append(errs, errors.New("it has no entries"))
 	}
-	seen := make(map[Key]bool, len(t.Entries))
-	for _, e := range t.Entries {
-		if seen[e.Key] {
+	repeated := t.repeated()
+	for i := range t.Entries {
+		e := &t.Entries[i]
+		if repeated(i) {
 			errs = append(errs, fmt.Errorf("key %v is repeated", e.Key))
 		}
-		seen[e.Key] = true
 		if e.Key.Resolution < 0 {
 			errs = append(errs, fmt.Errorf("key %v: resolution is negative", e.Key))
 		}
@@ -147,6 +149,25 @@ func (t *Table) Validate() error {
 	}
 	return nil
 }
+
+// repeated returns a function that reports, asked for 0, 1, 2 and so on, whether an entry's key has
+// occurred before. For sorted entries it needs no memory.
+func (t *Table) repeated() func(i int) bool {
+	if slices.IsSortedFunc(t.Entries, byKey) {
+		return func(i int) bool { return i > 0 && t.Entries[i].Key == t.Entries[i-1].Key }
+	}
+	seen := make(map[Key]bool, len(t.Entries))
+	return func(i int) bool {
+		k := t.Entries[i].Key
+		if seen[k] {
+			return true
+		}
+		seen[k] = true
+		return false
+	}
+}
+
+func byKey(a, b Entry) int { return a.Key.Compare(b.Key) }
 
 // validate returns an error for a clock, count or period that no device can have.
 func (p OperatingPoint) validate() error {
@@ -171,8 +192,12 @@ const maxErrors = 10
 // serve every resolution.
 func (t *Table) Resolutions() []int {
 	var rs []int
-	for _, e := range t.Entries {
-		rs = append(rs, e.Key.Resolution)
+	last := -1
+	for i := range t.Entries {
+		if r := t.Entries[i].Key.Resolution; r != last { // runs are long in sorted tables
+			last = r
+			rs = append(rs, r)
+		}
 	}
 	slices.Sort(rs)
 	return slices.Compact(rs)

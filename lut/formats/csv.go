@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,8 +24,9 @@ const csvTitle = "# dynofa latency table, format 2"
 const (
 	maxCSVBytes  = 256 << 20
 	maxCSVRows   = 1 << 20
-	maxCSVHeader = 10000 // lines
-	maxCSVLine   = 1 << 16
+	maxCSVHeader = 10000   // lines
+	maxCSVLine   = 1 << 16 // of the header
+	maxCSVRow    = 1 << 22 // bytes
 )
 
 // csvColumns are the columns of a row. A block's name is its text form (supernet.ParseBlock), a
@@ -44,11 +46,9 @@ func WriteCSV(w io.Writer, t *lut.Table) error {
 	if err := t.Validate(); err != nil {
 		return fmt.Errorf("lut: export: %w", err)
 	}
-	sorted := *t
-	sorted.Entries = append([]lut.Entry(nil), t.Entries...)
-	sorted.Sort()
+	sorted := sortedTable(t)
 	b := bufio.NewWriter(w)
-	if err := writeCSVHeader(b, &sorted); err != nil {
+	if err := writeCSVHeader(b, sorted); err != nil {
 		return fmt.Errorf("lut: export: %w", err)
 	}
 	c := csv.NewWriter(b)
@@ -75,6 +75,17 @@ func WriteCSV(w io.Writer, t *lut.Table) error {
 	return nil
 }
 
+// sortedTable returns t, or a copy whose entries are in order.
+func sortedTable(t *lut.Table) *lut.Table {
+	if slices.IsSortedFunc(t.Entries, func(a, b lut.Entry) int { return a.Key.Compare(b.Key) }) {
+		return t
+	}
+	c := *t
+	c.Entries = slices.Clone(t.Entries)
+	c.Sort()
+	return &c
+}
+
 func csvRow(kind, resolution, name string, l lut.Latency) []string {
 	row := []string{kind, resolution, name, strconv.Itoa(l.N)}
 	for _, v := range statistics(&l) {
@@ -88,8 +99,8 @@ func csvRow(kind, resolution, name string, l lut.Latency) []string {
 }
 
 // statistics returns the statistics of l in the order of the columns.
-func statistics(l *lut.Latency) []*unit.Nanoseconds {
-	return []*unit.Nanoseconds{&l.Min, &l.P50, &l.P90, &l.P99, &l.Mean, &l.Std, &l.CILow, &l.CIHigh}
+func statistics(l *lut.Latency) [8]*unit.Nanoseconds {
+	return [8]*unit.Nanoseconds{&l.Min, &l.P50, &l.P90, &l.P99, &l.Mean, &l.Std, &l.CILow, &l.CIHigh}
 }
 
 // jsonList encodes texts in one line; invalid UTF-8 becomes U+FFFD.
@@ -109,32 +120,32 @@ func jsonList(texts []string) string {
 // ReadCSV reads what WriteCSV writes, and nothing else. Errors wrap *Error with the line. The table
 // is not validated as a whole; Read does that.
 func ReadCSV(r io.Reader) (*lut.Table, error) {
-	return readCSV(&boundedReader{r, maxCSVBytes, maxCSVBytes})
+	return readCSV(&boundedReader{r, maxCSVBytes, maxCSVBytes}, 0)
 }
 
-func readCSV(r io.Reader) (*lut.Table, error) {
+// readCSV makes room for rows entries beforehand: a million of them take 224 MB, and letting a list
+// grow takes that twice over.
+func readCSV(r io.Reader, rows int) (*lut.Table, error) {
 	b := bufio.NewReaderSize(r, maxCSVLine)
 	t := &lut.Table{}
 	lines, err := readCSVHeader(b, t)
 	if err != nil {
 		return nil, err
 	}
-	c := csv.NewReader(b)
-	c.ReuseRecord = true
-	c.FieldsPerRecord = len(csvColumns)
+	if rows > 0 {
+		t.Entries = make([]lut.Entry, 0, min(rows, maxCSVRows))
+	}
+	reader := rowReader{b: b, line: lines}
 	for row := 0; ; row++ {
-		cells, err := c.Read()
+		cells, err := reader.read()
 		if err == io.EOF {
 			if row == 0 {
 				return nil, &Error{Line: lines, Err: errors.New("the row of column names is missing")}
 			}
 			return t, nil
 		}
-		if err != nil {
-			return nil, csvError(lines, err)
-		}
-		line, _ := c.FieldPos(0)
 		switch {
+		case err != nil:
 		case row == 0:
 			err = checkColumns(cells)
 		case row > maxCSVRows:
@@ -143,7 +154,7 @@ func readCSV(r io.Reader) (*lut.Table, error) {
 			err = addCSVRow(t, cells)
 		}
 		if err != nil {
-			return nil, &Error{Line: lines + line, Err: err}
+			return nil, &Error{Line: reader.line, Err: err}
 		}
 	}
 }
@@ -162,102 +173,11 @@ func (b *boundedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// csvError adds the lines before the rows to the position that package csv gives.
-func csvError(lines int, err error) error {
-	var p *csv.ParseError
-	if errors.As(err, &p) {
-		return &Error{Line: lines + p.Line, Err: p.Err}
-	}
-	return &Error{Err: err}
-}
-
-func checkColumns(cells []string) error {
+func checkColumns(cells [][]byte) error {
 	for i, want := range csvColumns {
-		if cells[i] != want {
-			return fmt.Errorf("column %d is %q, want %q", i+1, clip(cells[i]), want)
+		if string(cells[i]) != want {
+			return fmt.Errorf("column %d is %q, want %q", i+1, clip(string(cells[i])), want)
 		}
 	}
 	return nil
-}
-
-func addCSVRow(t *lut.Table, cells []string) error {
-	l, err := csvLatency(cells[3:])
-	if err != nil {
-		return err
-	}
-	switch cells[0] {
-	case kindBlock:
-		r, err := strconv.Atoi(cells[1])
-		if err != nil || r < 0 || strconv.Itoa(r) != cells[1] {
-			return fmt.Errorf("resolution %q is not a number of pixels, or 0 for all", clip(cells[1]))
-		}
-		b, err := supernet.ParseBlock(cells[2])
-		if err != nil {
-			return err
-		}
-		t.Entries = append(t.Entries, lut.Entry{Key: lut.Key{Resolution: r, Block: b}, Latency: l})
-	case kindNetwork:
-		if cells[1] != "" {
-			return fmt.Errorf("a network has no resolution of its own, got %q", clip(cells[1]))
-		}
-		a, err := supernet.ParseArch([]byte(cells[2]))
-		if err != nil {
-			return err
-		}
-		if a.String() != cells[2] {
-			return fmt.Errorf("architecture is not in canonical form %s", a)
-		}
-		t.Networks = append(t.Networks, lut.NetworkLatency{Arch: strings.Clone(cells[2]), Latency: l})
-	default:
-		return fmt.Errorf("kind %q is neither %s nor %s", clip(cells[0]), kindBlock, kindNetwork)
-	}
-	return nil
-}
-
-// csvLatency reads the columns from n on.
-func csvLatency(cells []string) (lut.Latency, error) {
-	l := lut.Unknown()
-	n, err := strconv.Atoi(cells[0])
-	if err != nil || n < 0 || strconv.Itoa(n) != cells[0] {
-		return l, fmt.Errorf("n %q is not a count", clip(cells[0]))
-	}
-	l.N = n
-	for i, v := range statistics(&l) {
-		text := cells[1+i]
-		if text == "" {
-			continue
-		}
-		f, err := parseStatistic(text)
-		if err != nil {
-			return l, fmt.Errorf("%s %w", csvColumns[4+i], err)
-		}
-		*v = unit.Nanoseconds(f)
-	}
-	rest := cells[1+len(statistics(&l)):]
-	if l.Preempted, err = strconv.Atoi(rest[0]); err != nil || strconv.Itoa(l.Preempted) != rest[0] {
-		return l, fmt.Errorf("preempted %q is not a count", clip(rest[0]))
-	}
-	l.Grade = lut.Grade(strings.Clone(rest[1]))
-	if err := json.Unmarshal([]byte(rest[2]), &l.Warnings); err != nil {
-		return l, fmt.Errorf("warnings are no JSON list of texts: %v", err)
-	}
-	if len(l.Warnings) == 0 {
-		l.Warnings = nil
-	}
-	return l, l.Validate()
-}
-
-// parseStatistic reads a time in nanoseconds.
-func parseStatistic(text string) (float64, error) {
-	if !numberForm.MatchString(text) {
-		return 0, fmt.Errorf("%q is not a decimal number", clip(text))
-	}
-	f, err := strconv.ParseFloat(text, 64)
-	switch {
-	case f < 0:
-		return 0, errors.New("is negative")
-	case err != nil:
-		return 0, errors.New("is too large")
-	}
-	return f, nil
 }

@@ -194,7 +194,7 @@ func TestCSVErrors(t *testing.T) {
 		"order":              {replace(",2.5,", ",20,"), "p90 is below p50"},
 		"nothing known":      {replace(",1.23456789123e+08,0,", ",,,"), line(at+4) + "neither median nor mean"},
 		"preempted":          {replace(",17,C,", ",017,C,"), `preempted "017" is not a count`},
-		"negative preempted": {replace(",17,C,", ",-17,C,"), "preempted samples -17 is negative"},
+		"negative preempted": {replace(",17,C,", ",-17,C,"), `preempted "-17" is not a count`},
 		"grade":              {replace(",17,C,", ",17,E,"), `grade "E" is none of`},
 		"warnings":           {replace(",[]", ",none"), "warnings are no JSON list"},
 		"unknown name":       {replace("# threads", "# treads"), `unknown name "treads"`},

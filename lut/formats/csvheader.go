@@ -3,6 +3,7 @@ package formats
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,13 +80,18 @@ func writeCSVHeader(w *bufio.Writer, t *lut.Table) error {
 			fmt.Fprintf(w, "# %s: %s\n", f.name, v)
 		}
 	}
+	writeLists(w, t)
+	return w.Flush()
+}
+
+// writeLists writes what comes several times.
+func writeLists(w *bufio.Writer, t *lut.Table) {
 	for _, f := range t.Provenance {
 		fmt.Fprintf(w, "# %s: %s\n", factField, jsonList([]string{f.Name, f.Value}))
 	}
 	for _, text := range t.Warnings {
 		fmt.Fprintf(w, "# %s: %s\n", warningField, jsonText(text))
 	}
-	return w.Flush()
 }
 
 // readCSVHeader reads the lines that begin with '#' and returns their number.
@@ -216,16 +222,53 @@ func unquote(value string, text *string) error {
 	return nil
 }
 
-// importCSV reads a CSV table as somebody else's.
+// importCSV reads a CSV table as somebody else's. The file is read twice, to make room and to read
+// it, and never as a whole.
 func importCSV(s source, meta Meta) (*lut.Table, error) {
-	data, err := s.readFile(maxCSVBytes)
-	if err != nil {
+	rows := 0
+	if err := s.stream(maxCSVBytes, func(r io.Reader) error {
+		n, err := countRows(r)
+		rows = n
+		return err
+	}); err != nil {
 		return nil, err
 	}
-	t, err := ReadCSV(bytes.NewReader(data))
-	if err != nil {
+	var t *lut.Table
+	digest := sha256.New()
+	if err := s.stream(maxCSVBytes, func(r io.Reader) (err error) {
+		t, err = readCSV(io.TeeReader(r, digest), rows)
+		return err
+	}); err != nil {
 		return nil, inFile(s.shown, err)
 	}
+	if err := adopt(t, s, meta, CSV); err != nil {
+		return nil, err
+	}
+	setFact(t, digestFact(path.Base(s.name), digest.Sum(nil), len(t.Entries)))
+	return t, nil
+}
+
+// countRows returns an upper bound of the rows of a table, from lines and bytes.
+func countRows(r io.Reader) (int, error) {
+	const shortest = 60 // bytes of a row; fewer hold no block
+	buffer := make([]byte, 1<<16)
+	lines, size := 0, 0
+	for {
+		n, err := r.Read(buffer)
+		lines += bytes.Count(buffer[:n], []byte{'\n'})
+		size += n
+		if err == io.EOF {
+			return min(lines, size/shortest+1), nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+}
+
+// adopt completes a table that names its own device and space with meta, and marks it as somebody
+// else's.
+func adopt(t *lut.Table, s source, meta Meta, format Format) error {
 	for _, f := range []struct {
 		name       string
 		file, want *string
@@ -234,14 +277,15 @@ func importCSV(s source, meta Meta) (*lut.Table, error) {
 			*f.file = *f.want
 		}
 		if *f.want != "" && *f.file != *f.want {
-			return nil, &Error{File: s.shown, Err: fmt.Errorf("the file is for %s %q, not %q", f.name, *f.file, *f.want)}
+			return &Error{File: s.shown, Err: fmt.Errorf("the file is for %s %q, not %q", f.name, *f.file, *f.want)}
 		}
 	}
 	if meta.Space != nil && t.Space != meta.Space.Name {
-		return nil, &Error{File: s.shown, Err: fmt.Errorf("the file is for space %q, not %q", t.Space, meta.Space.Name)}
+		return &Error{File: s.shown, Err: fmt.Errorf("the file is for space %q, not %q", t.Space, meta.Space.Name)}
 	}
+	t.Sort()
 	if err := t.Validate(); err != nil {
-		return nil, &Error{File: s.shown, Err: err}
+		return &Error{File: s.shown, Err: err}
 	}
 	if !t.Created.IsZero() {
 		setFact(t, lut.Fact{Name: "created, by the file", Value: t.Created.UTC().Format(time.RFC3339Nano)})
@@ -253,9 +297,8 @@ func importCSV(s source, meta Meta) (*lut.Table, error) {
 	}
 	setFact(t, lut.Fact{Name: "source, by the file", Value: t.Source})
 	t.Source = meta.Source
-	setFact(t, lut.Fact{Name: "format", Value: string(CSV)})
-	setFact(t, fileFact(path.Base(s.name), data, len(t.Entries)))
-	return t, nil
+	setFact(t, lut.Fact{Name: "format", Value: string(format)})
+	return nil
 }
 
 // setFact adds a fact, in place of one of the same name.

@@ -1,5 +1,5 @@
-// Package formats reads latency tables that other projects publish, and reads and writes dynofa's
-// own CSV form. It trusts no file: sizes are bounded, unknown and repeated names are errors, and
+// Package formats reads and writes latency tables: the forms that other projects publish, the Go
+// benchmark format, and dynofa's own CSV form. It trusts no file: sizes are bounded, unknown and repeated names are errors, and
 // every error names the file and where it can the line and the key. It judges no measurement (that
 // is the audit's business), stores nothing and writes only to the writer that it is given.
 package formats
@@ -28,21 +28,28 @@ type Format string
 // The formats that Read knows.
 const (
 	// OFAJSON is Dynamic-OFA's: a file R.json per resolution R, or a folder of them. Keys are OFA's
-	// (see OFAKey), values {"count": n, "mean": ms, "std": ms}.
+	// (see OFAKey), values {"count": n, "mean": ms, "std": ms}, or "var" for the square of std. Only the
+	// mean must be there.
 	OFAJSON Format = "ofa-json"
 	// OFAYAML is Once-for-all's: R.yaml with the same keys and values.
 	OFAYAML Format = "ofa-yaml"
+	// ProxylessYAML is ProxylessNAS's: one YAML file per resolution, of any name if its stem tells the
+	// resolution, with keys by expand ratio and one entry for pooling and classifier. Entries of other
+	// spaces in it are left out with a warning.
+	ProxylessYAML Format = "proxyless-yaml"
 	// CSV is dynofa's own; see WriteCSV.
 	CSV Format = "csv"
+	// GoBench is the Go benchmark format, which benchstat compares; see WriteGoBench.
+	GoBench Format = "gobench"
 )
 
 // Formats lists what Read knows.
-func Formats() []Format { return []Format{OFAJSON, OFAYAML, CSV} }
+func Formats() []Format { return []Format{OFAJSON, OFAYAML, ProxylessYAML, CSV, GoBench} }
 
 // Meta is what the files themselves do not say.
 type Meta struct {
 	// Space is the supernet whose blocks the files hold; every key must name one of its blocks.
-	// Nil is allowed for CSV only, which names its space itself.
+	// Nil is allowed for CSV and the Go benchmark format, which name their space themselves.
 	Space *supernet.Space
 	// Point is where the numbers were measured; device and processor are required. A CSV file that
 	// names another device or processor is refused, and may supply what is empty here.
@@ -132,50 +139,64 @@ func read(ctx context.Context, s source, format Format, meta Meta) (*lut.Table, 
 	var err error
 	switch format {
 	case OFAJSON:
-		t, err = readOFA(ctx, s, ofaFormat{OFAJSON, []string{".json"}, maxJSONBytes, decodeJSON}, meta)
+		t, err = readOFA(ctx, s, ofaFormat{OFAJSON, []string{".json"}, maxJSONBytes, decodeJSON, ofaKeys, false}, meta)
 	case OFAYAML:
-		t, err = readOFA(ctx, s, ofaFormat{OFAYAML, []string{".yaml", ".yml"}, maxYAMLBytes, decodeYAML}, meta)
+		t, err = readOFA(ctx, s, ofaFormat{OFAYAML, []string{".yaml", ".yml"}, maxYAMLBytes, decodeYAML, ofaKeys, false}, meta)
+	case ProxylessYAML:
+		t, err = readOFA(ctx, s, ofaFormat{ProxylessYAML, []string{".yaml", ".yml"}, maxYAMLBytes, decodeYAML, proxylessKeys, true}, meta)
 	case CSV:
 		t, err = importCSV(s, meta)
+	case GoBench:
+		t, err = importGoBench(s, meta)
 	default:
 		return nil, fmt.Errorf("lut: import: unknown format %q; known are %v", format, Formats())
 	}
 	if err != nil {
 		return nil, err
 	}
+	t.Sort() // first: sorted entries are checked without a copy of their keys
 	if err := t.Validate(); err != nil {
 		return nil, &Error{File: s.shown, Err: err}
 	}
-	t.Sort()
 	return t, nil
 }
 
 // readFile reads a regular file of at most limit bytes.
 func (s source) readFile(limit int64) ([]byte, error) {
+	var data []byte
+	err := s.stream(limit, func(r io.Reader) (err error) {
+		data, err = io.ReadAll(r)
+		return err
+	})
+	return data, err
+}
+
+// stream calls read with the content of a regular file, which fails after limit bytes.
+func (s source) stream(limit int64, read func(io.Reader) error) error {
 	info, err := fs.Stat(s.fsys, s.name) // before opening: opening a pipe would wait
 	if err != nil {
-		return nil, fileError(s.shown, err)
+		return fileError(s.shown, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, &Error{File: s.shown, Err: errors.New("it is not a regular file")}
+		return &Error{File: s.shown, Err: errors.New("it is not a regular file")}
 	}
 	f, err := s.fsys.Open(s.name)
 	if err != nil {
-		return nil, fileError(s.shown, err)
+		return fileError(s.shown, err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
-		return nil, fileError(s.shown, err)
+	if err := read(&boundedReader{f, limit, limit}); err != nil {
+		return fileError(s.shown, err)
 	}
-	if int64(len(data)) > limit {
-		return nil, &Error{File: s.shown, Err: fmt.Errorf("it is larger than the %d bytes allowed", limit)}
-	}
-	return data, nil
+	return nil
 }
 
 // fileError gives an error of the file system the common form, without its own copy of the path.
 func fileError(file string, err error) error {
+	var e *Error
+	if errors.As(err, &e) {
+		return inFile(file, err)
+	}
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = p.Err
@@ -186,5 +207,9 @@ func fileError(file string, err error) error {
 // fileFact is the provenance of one file.
 func fileFact(name string, data []byte, entries int) lut.Fact {
 	sum := sha256.Sum256(data)
-	return lut.Fact{Name: "file " + name, Value: fmt.Sprintf("sha256:%s, %d entries", hex.EncodeToString(sum[:]), entries)}
+	return digestFact(name, sum[:], entries)
+}
+
+func digestFact(name string, sum []byte, entries int) lut.Fact {
+	return lut.Fact{Name: "file " + name, Value: fmt.Sprintf("sha256:%s, %d entries", hex.EncodeToString(sum), entries)}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/lut/formats"
 )
@@ -78,5 +79,28 @@ func FuzzCSV(f *testing.F) {
 			return
 		}
 		roundTrip(t, tab)
+	})
+}
+
+func FuzzProxylessYAML(f *testing.F) {
+	const stem = "Conv-input:224x224x3-output:112x112x32: {count: 10, mean: 2, var: 0.04}\n"
+	for _, s := range []string{"", stem, stem + "Logits-input:7x7x1280-output:1000: {mean: 7}\n", "Conv-input:9999999999999999999x: {mean: 1}\n", stem + "Conv-input:160x160x3-output:80x80x32: {mean: 1}\n"} {
+		f.Add([]byte(s))
+	}
+	m := meta(f)
+	var err error
+	if m.Space, err = supernet.ByName("ofa-proxyless-w1.0"); err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		tab, err := formats.ReadFS(context.Background(), fstest.MapFS{"a.yaml": {Data: data}}, "a.yaml", formats.ProxylessYAML, m)
+		if err != nil {
+			return
+		}
+		roundTrip(t, tab)
+		if _, err := formats.ReadFS(context.Background(), fstest.MapFS{"a.yaml": {Data: writeOFA(t, tab, formats.OFAOptions{
+			Format: formats.ProxylessYAML, Space: m.Space, Resolution: tab.Resolutions()[0]})}}, "a.yaml", formats.ProxylessYAML, m); err != nil {
+			t.Fatalf("accepted but unreadable once written: %v", err)
+		}
 	})
 }

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,15 +32,23 @@ type ofaFormat struct {
 	extensions []string
 	limit      int64
 	decode     func(data []byte) ([]ofaRecord, error)
+	keys       func(*supernet.Space, int) (*keyTable, error)
+	// wider says that files may hold more than the space's blocks, and may be named for something
+	// else than a resolution, which the stem then tells.
+	wider bool
 }
 
 // ofaRecord is one entry of an OFA file. All fields are checked but Key.
 type ofaRecord struct {
 	Line  int
 	Key   string
-	Count int
+	Count int     // 0: unknown
 	Mean  float64 // ms
-	Std   float64 // ms
+	Std   float64 // ms; NaN: unknown
+}
+
+func (r *ofaRecord) latency() lut.Latency {
+	return lut.MeanOnly(r.Count, unit.Milliseconds(r.Mean), unit.Milliseconds(r.Std))
 }
 
 func readOFA(ctx context.Context, s source, format ofaFormat, meta Meta) (*lut.Table, error) {
@@ -65,24 +73,32 @@ func readOFA(ctx context.Context, s source, format ofaFormat, meta Meta) (*lut.T
 			return nil, fmt.Errorf("lut: import %s: %w", s.shown, err)
 		}
 		r, err := resolutionOf(f.name, meta.Space)
-		if err != nil {
+		if err != nil && !format.wider {
 			return nil, &Error{File: f.shown, Err: err}
 		}
-		if other, ok := fileOf[r]; ok {
+		if other, ok := fileOf[r]; ok && r > 0 {
 			return nil, &Error{File: f.shown, Err: fmt.Errorf("%s is for resolution %d too", other, r)}
 		}
-		fileOf[r] = path.Base(f.name)
 		data, err := f.readFile(format.limit)
 		if err != nil {
 			return nil, err
 		}
-		entries, missing, err := ofaEntries(data, format, meta.Space, r)
+		content, err := ofaEntries(data, format, meta.Space, r)
 		if err != nil {
 			return nil, inFile(f.shown, err)
 		}
-		if missing > 0 {
+		if other, ok := fileOf[content.resolution]; ok {
+			return nil, &Error{File: f.shown, Err: fmt.Errorf("%s is for resolution %d too", other, content.resolution)}
+		}
+		fileOf[content.resolution] = path.Base(f.name)
+		entries := content.entries
+		if content.missing > 0 {
 			t.Warnings = append(t.Warnings, fmt.Sprintf("%s lacks %d of the %d blocks of %s at resolution %d",
-				path.Base(f.name), missing, missing+len(entries), meta.Space.Name, r))
+				path.Base(f.name), content.missing, content.missing+len(entries), meta.Space.Name, content.resolution))
+		}
+		if content.foreign > 0 {
+			t.Warnings = append(t.Warnings, fmt.Sprintf("%d entries of %s are no block of %s at resolution %d and were left out",
+				content.foreign, path.Base(f.name), meta.Space.Name, content.resolution))
 		}
 		t.Entries = append(t.Entries, entries...)
 		facts = append(facts, fileFact(path.Base(f.name), data, len(entries)))
@@ -137,34 +153,78 @@ func resolutionOf(name string, s *supernet.Space) (int, error) {
 	return r, nil
 }
 
-// ofaEntries decodes one file and maps its keys to blocks. It also returns how many blocks of the
-// space at r the file lacks.
-func ofaEntries(data []byte, format ofaFormat, s *supernet.Space, r int) ([]lut.Entry, int, error) {
+// ofaContent is what one file holds.
+type ofaContent struct {
+	resolution int
+	entries    []lut.Entry
+	missing    int // blocks of the space without an entry
+	foreign    int // entries that are none of the space's blocks
+}
+
+// ofaEntries decodes one file and maps its keys to blocks. r is the resolution that the file is named
+// for, 0 if it is named for none.
+func ofaEntries(data []byte, format ofaFormat, s *supernet.Space, r int) (*ofaContent, error) {
 	records, err := format.decode(data)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	keys, err := ofaKeys(s, r)
+	if r == 0 {
+		if r, err = stemResolution(records, s); err != nil {
+			return nil, err
+		}
+	}
+	keys, err := format.keys(s, r)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	entries := make([]lut.Entry, 0, len(records))
+	c := &ofaContent{resolution: r}
 	stem := false
 	for _, rec := range records {
-		b, ok := keys[rec.Key]
-		if !ok {
-			return nil, 0, &Error{Line: rec.Line, Key: rec.Key, Err: explainKey(rec.Key, s, r)}
+		blocks, ok := keys.blocks[rec.Key]
+		if !ok && format.wider && ofaKeyForm.MatchString(rec.Key) {
+			c.foreign++
+			continue
 		}
-		stem = stem || b.Op == supernet.OpStem
-		entries = append(entries, lut.Entry{
-			Key:     lut.Key{Resolution: r, Block: b},
-			Latency: lut.MeanOnly(rec.Count, unit.Milliseconds(rec.Mean), unit.Milliseconds(rec.Std)),
-		})
+		if !ok {
+			return nil, &Error{Line: rec.Line, Key: rec.Key, Err: explainKey(rec.Key, s, r)}
+		}
+		stem = stem || blocks[0].Op == supernet.OpStem
+		c.entries = append(c.entries, lut.Entry{Key: lut.Key{Resolution: r, Block: blocks[0]}, Latency: rec.latency()})
+		for _, b := range blocks[1:] { // the entry covers several blocks: the first has the whole of it
+			none := lut.MeanOnly(rec.Count, 0, 0)
+			none.Warnings = []string{"its latency is part of the entry of " + blocks[0].String()}
+			c.entries = append(c.entries, lut.Entry{Key: lut.Key{Resolution: r, Block: b}, Latency: none})
+		}
 	}
 	if !stem {
-		return nil, 0, fmt.Errorf("no entry %q..., so that nothing confirms resolution %d", stemPrefix, r)
+		return nil, fmt.Errorf("no entry %q..., so that nothing confirms resolution %d", stemPrefix, r)
 	}
-	return entries, len(keys) - len(entries), nil
+	c.missing = keys.n - len(c.entries)
+	return c, nil
+}
+
+// stemResolution returns the resolution of the only stem among records.
+func stemResolution(records []ofaRecord, s *supernet.Space) (int, error) {
+	found := 0
+	for _, rec := range records {
+		shape, ok := strings.CutPrefix(rec.Key, stemPrefix)
+		if !ok {
+			continue
+		}
+		text, _, _ := strings.Cut(shape, "x")
+		r, err := strconv.Atoi(text)
+		if err != nil || !slices.Contains(s.Resolutions, r) {
+			return 0, &Error{Line: rec.Line, Key: rec.Key, Err: fmt.Errorf("unknown resolution %q: space %s has %v", clip(text), s.Name, s.Resolutions)}
+		}
+		if found != 0 && found != r {
+			return 0, &Error{Line: rec.Line, Key: rec.Key, Err: fmt.Errorf("a second resolution, beside %d: name one file per resolution", found)}
+		}
+		found = r
+	}
+	if found == 0 {
+		return 0, fmt.Errorf("neither the file's name nor an entry %q... tells the resolution", stemPrefix)
+	}
+	return found, nil
 }
 
 // inFile completes an error of a decoder with the file's name.
@@ -177,13 +237,27 @@ func inFile(file string, err error) error {
 	return &Error{File: file, Err: err}
 }
 
-// recordFields collects and checks the three values of one record.
+// recordFields collects and checks the values of one record.
 type recordFields struct {
 	rec  ofaRecord
-	seen [3]bool
+	seen [4]bool
 }
 
-var fieldNames = [3]string{"count", "mean", "std"}
+// fieldNames are the fields of a record. Only the mean must be there, because the authors' programs
+// read nothing else; std and var, its square, exclude each other.
+var fieldNames = [4]string{"count", "mean", "std", "var"}
+
+const (
+	countField = iota
+	meanField
+	stdField
+	varField
+)
+
+// newRecord returns fields of which nothing is known.
+func newRecord(line int, key string) recordFields {
+	return recordFields{rec: ofaRecord{Line: line, Key: key, Std: math.NaN()}}
+}
 
 // set stores a field given as the text of a number. It refuses unknown and repeated fields and
 // values that no measurement gives.
@@ -196,54 +270,58 @@ func (f *recordFields) set(name, text string) error {
 		return fmt.Errorf("%s is repeated", name)
 	}
 	f.seen[i] = true
-	if name == "count" {
+	if f.seen[stdField] && f.seen[varField] {
+		return errors.New("both std and var are given")
+	}
+	if i == countField {
 		n, err := strconv.Atoi(text)
-		if err != nil || !numberForm.MatchString(text) || n < 1 || n > maxSamples {
+		if err != nil || !decimal(text) || n < 1 || n > maxSamples {
 			return fmt.Errorf("count %s is not a whole number of samples of at least 1", clip(text))
 		}
 		f.rec.Count = n
 		return nil
 	}
-	ms, err := parseMillis(name, text)
-	if name == "mean" {
+	limit := float64(maxMillis)
+	if i == varField {
+		limit *= maxMillis
+	}
+	ms, err := parseMillis(name, text, limit)
+	switch i {
+	case meanField:
 		f.rec.Mean = ms
-	} else {
+	case stdField:
 		f.rec.Std = ms
+	case varField:
+		f.rec.Std = math.Sqrt(ms) // ms^2
 	}
 	return err
 }
 
-// missing returns an error that names the first field not set.
+// missing returns an error if there is no mean.
 func (f *recordFields) missing() error {
-	for i, ok := range f.seen {
-		if !ok {
-			return fmt.Errorf("%s is missing", fieldNames[i])
-		}
+	if !f.seen[meanField] {
+		return fmt.Errorf("%s is missing", fieldNames[meanField])
 	}
 	return nil
 }
 
-// numberForm is a decimal number as JSON writes it; YAML's other ways (hexadecimal, octal with a
-// leading zero, underscores) are refused.
-var numberForm = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]*)?([eE][-+]?[0-9]+)?$`)
-
-// parseMillis reads a time in milliseconds.
-func parseMillis(name, text string) (float64, error) {
+// parseMillis reads a time in milliseconds, or the square of one, up to a limit.
+func parseMillis(name, text string, limit float64) (float64, error) {
 	switch strings.ToLower(strings.TrimLeft(text, "+-.")) {
 	case "nan":
 		return 0, fmt.Errorf("%s is NaN", name)
 	case "inf":
 		return 0, fmt.Errorf("%s is infinite", name)
 	}
-	if !numberForm.MatchString(text) {
+	if !decimal(text) {
 		return 0, fmt.Errorf("%s %q is not a decimal number", name, clip(text))
 	}
 	f, err := strconv.ParseFloat(text, 64) // an error is out of range: f is infinite then
 	switch {
 	case f < 0:
 		return 0, fmt.Errorf("%s is negative", name)
-	case err != nil || f > maxMillis:
-		return 0, fmt.Errorf("%s is above %g ms", name, float64(maxMillis))
+	case err != nil || f > limit:
+		return 0, fmt.Errorf("%s is above %g ms", name, limit)
 	}
 	return f, nil
 }

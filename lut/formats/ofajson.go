@@ -79,7 +79,7 @@ func (d *jsonReader) fail(key string, err error) error {
 
 // record reads the value of a key.
 func (d *jsonReader) record(key string) (ofaRecord, error) {
-	f := recordFields{rec: ofaRecord{Line: d.line, Key: key}}
+	f := newRecord(d.line, key)
 	t, err := d.token()
 	if err != nil {
 		return f.rec, err

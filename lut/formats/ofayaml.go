@@ -50,7 +50,7 @@ func decodeYAML(data []byte) ([]ofaRecord, error) {
 
 // yamlRecord reads the value of a key.
 func yamlRecord(key string, line int, n *yaml.Node) (ofaRecord, error) {
-	f := recordFields{rec: ofaRecord{Line: line, Key: key}}
+	f := newRecord(line, key)
 	err := eachPair(n, func(name string, line int, v *yaml.Node) error {
 		if err := plain(v); err != nil {
 			return &Error{Line: v.Line, Key: key, Err: err}

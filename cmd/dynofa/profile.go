@@ -150,7 +150,8 @@ func (f *profileFlags) measure(c *cli.Context, rt *ort.Runtime, points []profile
 
 // shownFacts are the facts of a table that the command prints; lut show prints all.
 var shownFacts = []string{
-	"program", "onnxruntime", "profile: timed region", "profile: clock", "profile: rounds kept", "profile: samples",
+	"program", "onnxruntime", "profile: timed region", "profile: null model", "profile: clock", "profile: rounds kept", "profile: rounds of earlier runs",
+	"profile: warm-up rounds dropped", "profile: samples",
 	"profile: stopped because", "profile: measuring took", "profile: raw sum", "profile: raw sum, seams not taken off",
 	"profile: baseline, MACs and depth", "profile: calibration", "profile: grade",
 }

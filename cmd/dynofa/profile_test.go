@@ -24,7 +24,7 @@ func TestProfileStrict(t *testing.T) {
 		t.Errorf("no grade in\n%s", out)
 	}
 	code, stdout, stderr := dynofa(t, small(db, "--rounds", "3", "--strict", "--seed", "2")...)
-	if code != command.ExitFailure || !strings.Contains(stderr, "table 2 has trust grade D") || !strings.Contains(stdout, "profile: null model") {
+	if code != command.ExitFailure || !strings.Contains(stderr, "table 2 has trust grade D") || !strings.Contains(stdout, "null model: ") {
 		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
 	}
 }

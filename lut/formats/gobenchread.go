@@ -163,7 +163,7 @@ func (b *benchReader) benchmark(line []byte) error {
 	}
 	fields := bytes.Fields(line)
 	if len(fields) < 4 || len(fields)%2 != 0 {
-		return errors.New("a benchmark is not of the form NAME ITERATIONS VALUE UNIT ...")
+		return errors.New("a benchmark is not of the form NAME ITERATIONS VALUE UNIT")
 	}
 	iterations, ok := parseCount(fields[1])
 	if !ok {

@@ -145,28 +145,48 @@ func (p *Predictor) Predict(a supernet.Arch) (Prediction, error) {
 	return q, nil
 }
 
-// blockDoubts collects the warnings of the entries that a sum is made of, each text once.
+// blockDoubts collects the warnings of the entries that a sum is made of. Texts that differ in
+// numbers alone are one warning, with the text of the first block as the instance.
 func (p *Predictor) blockDoubts(r int, layers []supernet.Layer) []string {
+	type doubt struct {
+		text   string
+		varied bool
+		names  []string
+	}
 	var order []string
-	where := map[string][]string{}
+	doubts := map[string]*doubt{}
 	for _, l := range layers {
 		k := Key{r, l.Block}
 		if _, ok := p.table[k]; !ok {
 			k.Resolution = 0
 		}
 		for _, w := range p.doubts.entries[k] {
-			if len(where[w]) == 0 {
-				order = append(order, w)
+			form := strings.Map(func(r rune) rune {
+				if r >= '0' && r <= '9' || r == '.' {
+					return -1
+				}
+				return r
+			}, w)
+			d, ok := doubts[form]
+			if !ok {
+				d = &doubt{text: w}
+				doubts[form] = d
+				order = append(order, form)
 			}
-			where[w] = append(where[w], l.Name)
+			d.varied = d.varied || w != d.text
+			d.names = append(d.names, l.Name)
 		}
 	}
-	for i, w := range order {
-		names := where[w]
-		if len(names) > 3 {
-			names = []string{fmt.Sprintf("%d of %d blocks", len(names), len(layers))}
+	for i, form := range order {
+		d := doubts[form]
+		names := strings.Join(d.names, ", ")
+		if len(d.names) > 3 {
+			names = fmt.Sprintf("%d of %d blocks", len(d.names), len(layers))
 		}
-		order[i] = strings.Join(names, ", ") + ": " + w
+		if d.varied {
+			names += ", for instance " + d.names[0]
+		}
+		order[i] = names + ": " + d.text
 	}
 	return order
 }

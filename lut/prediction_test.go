@@ -137,7 +137,14 @@ func TestPredictWarnings(t *testing.T) {
 			each(tab, func(k lut.Key) bool { return k.Block.Op == supernet.OpStem }, func(l *lut.Latency) { l.Warnings = []string{"it drifted"} })
 			each(tab, func(k lut.Key) bool { return k.Block.Kernel == 5 }, func(l *lut.Latency) { l.Warnings = []string{"too few"} })
 			each(tab, func(k lut.Key) bool { return k.Block.Kernel == 7 }, func(l *lut.Latency) { l.Warnings = []string{"not used"} })
-		}, []string{"stem: it drifted", "15 of 21 blocks: too few"}},
+			n := 0
+			each(tab, func(k lut.Key) bool {
+				return k.Resolution == 160 && (k.Block.Op == supernet.OpPool || k.Block.Op == supernet.OpMix)
+			}, func(l *lut.Latency) {
+				n++
+				l.Warnings = []string{fmt.Sprintf("off by %d.5%%", n)}
+			})
+		}, []string{"stem: it drifted", "15 of 21 blocks: too few", "pool, mix, for instance pool: off by 1.5%"}},
 	} {
 		tab := synthetic(t, s, 1, 160, 224)
 		c.change(tab)

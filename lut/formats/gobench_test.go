@@ -81,7 +81,7 @@ func randomTable(t testing.TB, rng *rand.Rand) *lut.Table {
 
 // Tables survive both of dynofa's text forms unchanged, to the byte when written again.
 func TestRoundTripOfRandomTables(t *testing.T) {
-	for seed := range uint64(60) {
+	for seed := range uint64(25) {
 		tab := randomTable(t, rand.New(rand.NewPCG(seed, 2)))
 		for name, c := range map[string]struct {
 			write func(*bytes.Buffer, *lut.Table) error

@@ -22,7 +22,7 @@ const (
 	maxJSONBytes = 4 << 20
 	maxYAMLBytes = 1 << 20
 	maxFiles     = 1000
-	maxSamples   = 1e12
+	maxSamples   = 1e9
 	maxMillis    = 1e9 // 11 days
 )
 

@@ -15,14 +15,22 @@ import (
 	"github.com/dynofa/dynofa/sim/des"
 )
 
-// server is one processor with its queue, its policy and the record of what happens.
+// processor is what serves, one request or batch at a time.
+type processor struct {
+	profile traffic.Profile
+	loaded  int // level
+	busy    bool
+	record  int // index of the first record of what it serves
+	size    int // requests of that
+}
+
+// server is the processors with their common queue, the policy and the record of what happens.
 type server struct {
 	// What does not change during a run.
 	kernel     *des.Kernel
 	self       des.HandlerID
 	ctx        context.Context
 	scenario   *traffic.Scenario
-	profile    traffic.Profile
 	switchTime time.Duration
 	model      *policy.Model
 	policy     policy.Policy
@@ -34,10 +42,11 @@ type server struct {
 	coming waiting // the request of the pending arrival event
 
 	queue                    queue
-	loaded                   int // level
-	lastLevel, lastProcessor int // of the last inference, -1 before the first
-	busy                     bool
+	processors               []processor
+	busy                     uint64          // bit p: processor p serves
+	lastLevel, lastProcessor int             // of the last inference, -1 before the first
 	asked                    bool            // a tick is pending at this instant
+	later                    des.Handle      // the tick that the policy waits for
 	ended                    bool            // the manager
 	end                      policy.Decision // that ended it
 
@@ -77,7 +86,7 @@ func (s *server) run(ctx context.Context) (*Result, error) {
 	}
 	t := &trace.Trace{Header: s.header, Records: s.records}
 	return &Result{
-		Scenario: s.scenario, Trace: t, Metrics: Measure(t, s.profile),
+		Scenario: s.scenario, Trace: t, Metrics: Measure(t, s.processors[0].profile),
 		Fingerprint: s.kernel.Fingerprint(),
 	}, nil
 }
@@ -92,7 +101,7 @@ func (s *server) Handle(k *des.Kernel, ev des.Event) {
 	case evArrival:
 		s.arrive()
 	case evCompletion:
-		s.complete()
+		s.complete(int64(ev.Arg))
 	case evTick:
 		s.asked = false
 		s.decide()
@@ -134,31 +143,42 @@ func (s *server) arrive() {
 // wake makes the manager look after everything else that happens at this instant, if there is reason
 // to.
 func (s *server) wake() {
-	if s.busy || s.asked || s.queue.len() == 0 {
+	if s.asked || !s.free() || s.queue.len() == 0 {
 		return
 	}
 	s.asked = true
+	s.kernel.Cancel(s.later)
 	s.kernel.After(0, des.ManagerTick, s.self, des.Event{Kind: evTick})
 }
 
-// decide asks the policy about the head of the queue until the processor is busy or nobody waits.
+// free reports whether a processor is.
+func (s *server) free() bool { return s.busy != 1<<len(s.processors)-1 }
+
+// decide asks the policy about the head of the queue until every processor is busy, nobody waits, or the
+// policy does.
 func (s *server) decide() {
-	for !s.busy && s.queue.len() > 0 && s.err == nil {
+	for s.free() && s.queue.len() > 0 && s.err == nil {
 		o := s.observe()
 		s.seen = o
 		s.seen.Queue = s.queue.show(s.view[:0])
 		d := s.policy.Decide(&s.seen)
-		o.Queue = s.keep()
-		w := s.queue.take()
-		err := d.Check(s.model)
+		err := d.Answers(s.model, &s.seen)
 		if err == nil && d.Reason == "" {
 			err = errors.New("the decision has no reason")
 		}
 		if err != nil {
-			s.fail(fmt.Errorf("sim: policy %q: request %d at %v: %w", s.spec, w.ID, o.Now, err))
+			s.fail(fmt.Errorf("sim: policy %q: request %d at %v: %w", s.spec, s.queue.items[s.queue.head].ID, o.Now, err))
 			return
 		}
 		s.mix(d)
+		if d.Action == policy.Wait {
+			if d.Until > 0 {
+				s.later = s.kernel.At(min(d.Until, maxTime), des.ManagerTick, s.self, des.Event{Kind: evTick})
+			}
+			return
+		}
+		o.Queue = s.keep()
+		w := s.queue.take()
 		switch d.Action {
 		case policy.Serve:
 			s.serve(w, o, d)
@@ -173,14 +193,14 @@ func (s *server) decide() {
 // observe returns what the policy may look at but the queue.
 func (s *server) observe() policy.Observation {
 	return policy.Observation{
-		Now: s.kernel.Now(), Level: s.lastLevel, Processor: s.lastProcessor,
+		Now: s.kernel.Now(), Level: s.lastLevel, Processor: s.lastProcessor, Busy: s.busy,
 		Waiting: s.queue.len(), Limit: s.scenario.Limit, MinAccuracy: s.scenario.Accuracy,
 	}
 }
 
 // mix makes the fingerprint depend on a decision.
 func (s *server) mix(d policy.Decision) {
-	v := uint64(d.Level)<<16 | uint64(d.Processor)<<2
+	v := uint64(d.Level)<<16 | uint64(d.Processor)<<2 | uint64(d.Batch)<<32
 	switch d.Action {
 	case policy.Serve:
 		v |= 1
@@ -188,40 +208,62 @@ func (s *server) mix(d policy.Decision) {
 		v |= 2
 	case policy.Exit:
 		v |= 3
+	case policy.Wait:
+		v = uint64(d.Until) << 2
 	}
 	s.kernel.Mix(v)
 }
 
-// serve starts an inference.
+// serve starts an inference of a request, and of those that follow it in the queue if there is a batch,
+// which has the luck of the first one.
 func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
+	p := &s.processors[d.Processor]
 	start := o.Now
-	if d.Level != s.loaded {
+	if d.Level != p.loaded {
 		start += s.switchTime
-		s.loaded = d.Level
+		p.loaded = d.Level
 	}
-	end, ok := finish(s.profile, start, float64(s.model.Levels[d.Level].Latency[d.Processor])*w.noise)
+	end, ok := finish(p.profile, start, float64(s.model.Levels[d.Level].Of(d.Processor, d.Batch))*w.noise)
 	if !ok {
 		s.fail(fmt.Errorf("sim: policy %q: request %d would end after %v", s.spec, w.ID, maxTime))
 		return
 	}
-	outcome := trace.OnTime
-	if w.Deadline != 0 && end > w.Deadline {
-		outcome = trace.Late
+	p.busy, p.record, p.size = true, len(s.records), d.Size()
+	s.busy |= 1 << d.Processor
+	s.lastLevel, s.lastProcessor = d.Level, d.Processor
+	for k := range p.size {
+		if k > 0 {
+			w, o.Queue, o.Waiting = s.queue.take(), nil, 0
+		}
+		outcome := trace.OnTime
+		if w.Deadline != 0 && end > w.Deadline {
+			outcome = trace.Late
+		}
+		s.record(trace.Record{
+			Request: w.ID, Arrival: w.Arrival, Deadline: w.Deadline,
+			Observation: o, Decision: d, Start: start, End: end, Outcome: outcome,
+		})
 	}
-	s.record(trace.Record{
-		Request: w.ID, Arrival: w.Arrival, Deadline: w.Deadline,
-		Observation: o, Decision: d, Start: start, End: end, Outcome: outcome,
-	})
-	s.busy, s.lastLevel, s.lastProcessor = true, d.Level, d.Processor
-	s.kernel.At(end, des.Completion, s.self, des.Event{Kind: evCompletion, Arg: uint64(w.ID)})
+	if s.err == nil {
+		s.kernel.At(end, des.Completion, s.self, des.Event{Kind: evCompletion, Arg: uint64(s.records[p.record].Request)})
+	}
 }
 
-// complete ends the inference that was recorded last.
-func (s *server) complete() {
-	c, _ := s.records[len(s.records)-1].Completion()
-	s.busy = false
-	s.policy.Observe(c)
-	s.expect(s.source.after(s.kernel.Now(), true))
+// complete ends the inference of a request.
+func (s *server) complete(request int64) {
+	for i := range s.processors {
+		p := &s.processors[i]
+		if !p.busy || s.records[p.record].Request != request {
+			continue
+		}
+		p.busy = false
+		s.busy &^= 1 << i
+		c, _ := s.records[p.record].Completion()
+		s.policy.Observe(c)
+		for range p.size {
+			s.expect(s.source.after(s.kernel.Now(), true))
+		}
+	}
 	s.wake()
 }
 

@@ -2,15 +2,16 @@
 // policy did. It calls the same deploy/policy code as the on-device runner and writes the same
 // traces, so a decision that was simulated is the decision that a board takes.
 //
-// The model is one processor that serves one request at a time. Requests wait in order of deadline,
-// then arrival, then number; a request without a deadline comes last. When the processor is free
-// and a request waits, the policy decides about the first of them, after everything else that
-// happens at that instant. A served request takes
+// The model is one or several processors that serve one request, or one batch of requests, at a time
+// each. Requests wait in order of deadline, then arrival, then number; a request without a deadline
+// comes last. When a processor is free and a request waits, the policy decides about the first of
+// them, after everything else that happens at that instant; if it waits, it is asked again at the time
+// that it says, or when a request arrives or an inference ends before. A served request or batch takes
 //
 //	end = start + latency of the level x slow-down x noise
 //
-// where the latency is the family's prediction, the noise is drawn once per request, and the
-// slow-down is integrated: an inference during which a co-running program starts does part of its
+// where the latency is the family's prediction (for the batch's size), the noise is drawn once per request
+// (a batch has that of its first one), and the slow-down is integrated: an inference during which a co-running program starts does part of its
 // work at the old pace and the rest at the new one. A decision for another level than the loaded
 // one first stops service for the scenario's switch time of that policy; this time is no part of the
 // inference's latency.
@@ -19,8 +20,8 @@
 // noise whatever a policy does with the requests before it, so all policies meet the same arrivals
 // (of open arrival processes) and the same luck.
 //
-// The package refuses to model what it has no numbers for: several processors at once, batches,
-// clocks, power and temperature. It measures nothing; its latencies are as good as the family's,
+// Processors do not slow each other down. The package refuses to model what it has no numbers for: clocks,
+// power and temperature. It measures nothing; its latencies are as good as the family's,
 // and every trace says so.
 package sim
 
@@ -31,6 +32,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/traffic"
@@ -43,8 +45,10 @@ import (
 // Config says what to simulate. It is only read, so several runs may share what it points to.
 type Config struct {
 	Scenario *traffic.Scenario // required
-	Family   *family.Family    // required; it has the scenario's processor and initial level
-	Policy   string            // required: a spec such as "slack" or "static:3"
+	Family   *family.Family    // required; it has the processors and the scenario's initial level
+	// Processors serve, by the family's names; nil stands for the scenario's processor alone.
+	Processors []string
+	Policy     string // required: a spec such as "slack" or "static:3"
 	// Params are parameters of the policy. They go over those of the scenario for this policy, one by
 	// one.
 	Params map[string]string
@@ -122,7 +126,7 @@ func (c Config) prepare() (*server, error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("sim: %w", errors.Join(errs...))
 	}
-	f, err := restrict(c.Family, c.Scenario.Processor)
+	f, err := restrict(c.Family, c.processors())
 	if err != nil {
 		return nil, fmt.Errorf("sim: scenario %s: %w", c.Scenario.Name, err)
 	}
@@ -138,15 +142,26 @@ func (c Config) prepare() (*server, error) {
 		return nil, fmt.Errorf("sim: %w", err)
 	}
 	s := &server{
-		scenario: c.Scenario, profile: c.Scenario.Profile(c.Scenario.Processor),
+		scenario:   c.Scenario,
 		switchTime: c.Scenario.SwitchTime(policy.Name(c.Policy)), model: model, policy: p, spec: c.Policy,
-		noise:  traffic.Stream(c.seed(), c.Replication, "noise"),
-		loaded: c.Scenario.InitialLevel, lastLevel: -1, lastProcessor: -1,
+		noise:     traffic.Stream(c.seed(), c.Replication, "noise"),
+		lastLevel: -1, lastProcessor: -1,
 		kernel: des.New(),
+	}
+	for _, name := range c.processors() {
+		s.processors = append(s.processors, processor{profile: c.Scenario.Profile(name), loaded: c.Scenario.InitialLevel})
 	}
 	s.self = s.kernel.Register(s)
 	s.header = c.header(f, params)
 	return s, nil
+}
+
+// processors returns the names of what serves.
+func (c Config) processors() []string {
+	if len(c.Processors) > 0 {
+		return c.Processors
+	}
+	return []string{c.Scenario.Processor}
 }
 
 // newPolicy builds the policy and returns it with its parameters, nil if it has none.
@@ -178,7 +193,13 @@ func (c Config) header(f *family.Family, params map[string]string) trace.Header 
 	h := trace.Header{
 		Version: trace.FormatVersion, Program: c.Program, Kind: trace.Simulated, Policy: c.Policy,
 		Params: params, Scenario: c.Scenario.Name, Seed: c.seed(), Family: *f,
-		Notes: []string{fmt.Sprintf("simulated: latencies are those of family %s on %s, times the slow-down and noise of the scenario; nothing was measured in this run", f.Name, c.Scenario.Processor)},
+		Notes: []string{fmt.Sprintf("simulated: latencies are those of family %s on %s, times the slow-down and noise of the scenario; nothing was measured in this run", f.Name, strings.Join(c.processors(), " and "))},
+	}
+	h.Concurrent = len(c.processors()) > 1
+	for i := range f.Levels {
+		for _, l := range f.Levels[i].Latencies {
+			h.Concurrent = h.Concurrent || len(l.Batches) > 0
+		}
 	}
 	if h.Program == "" {
 		h.Program = "dynofa"
@@ -196,19 +217,23 @@ func (s *server) noteFamily() {
 	}
 }
 
-// restrict returns a family with the latencies of one processor only. Levels share what they point
-// to with f.
-func restrict(f *family.Family, processor string) (*family.Family, error) {
-	i := slices.Index(f.Processors(), processor)
-	if i < 0 {
-		return nil, fmt.Errorf("processor %q is none of family %s: %q", processor, f.Name, f.Processors())
+// restrict returns a family with the latencies of some processors only, in their order.
+func restrict(f *family.Family, processors []string) (*family.Family, error) {
+	some := *f
+	some.Levels = slices.Clone(f.Levels)
+	for l := range some.Levels {
+		some.Levels[l].Latencies = nil
 	}
-	one := *f
-	one.Levels = slices.Clone(f.Levels)
-	for l := range one.Levels {
-		one.Levels[l].Latencies = f.Levels[l].Latencies[i : i+1 : i+1]
+	for k, name := range processors {
+		i := slices.Index(f.Processors(), name)
+		if i < 0 || slices.Contains(processors[:k], name) {
+			return nil, fmt.Errorf("processor %q is none of family %s, or repeated: %q", name, f.Name, f.Processors())
+		}
+		for l := range some.Levels {
+			some.Levels[l].Latencies = append(some.Levels[l].Latencies, f.Levels[l].Latencies[i])
+		}
 	}
-	return &one, nil
+	return &some, nil
 }
 
 // maxTime bounds simulated times, so that no sum of two overflows: some 146 years.

@@ -93,6 +93,9 @@ func (p *Alert) chance(level int, within time.Duration) float64 {
 
 // Decide maximises expected accuracy, among equals the lower level's.
 func (p *Alert) Decide(o *Observation) Decision {
+	if d, busy := occupied(o, p.processor); busy {
+		return d
+	}
 	d := Decision{Action: Serve, Processor: p.processor, Reason: ReasonExpected}
 	within, best := headSlack(o), 0.0
 	for l := range p.latency {

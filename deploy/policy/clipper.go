@@ -66,6 +66,9 @@ func (p *Clipper) Observe(c Completion) {
 
 // Decide serves at the adapted level, rounded down.
 func (p *Clipper) Decide(o *Observation) Decision {
+	if d, busy := occupied(o, p.processor); busy {
+		return d
+	}
 	p.limit = o.Limit
 	if due := o.Queue[0].Deadline; due != 0 && due <= o.Now {
 		return Decision{Action: Drop, Reason: ReasonExpired}

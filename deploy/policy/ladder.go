@@ -125,6 +125,9 @@ func (l *Ladder) Decide(o *Observation) Decision {
 	if l.out {
 		return Decision{Action: Exit, Reason: ReasonOffLadder}
 	}
+	if d, busy := occupied(o, l.processor); busy {
+		return d
+	}
 	if l.restartAt > 0 && o.Now >= l.restartAt {
 		l.restartAt = 0
 		l.start()

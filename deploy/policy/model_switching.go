@@ -72,6 +72,9 @@ func (p *ModelSwitching) Observe(Completion) {}
 
 // Decide picks the level for the load.
 func (p *ModelSwitching) Decide(o *Observation) Decision {
+	if d, busy := occupied(o, p.processor); busy {
+		return d
+	}
 	p.count(o)
 	rate := float64(p.n) / float64(p.window)
 	due := float64(1 << 62)

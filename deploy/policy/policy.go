@@ -8,6 +8,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,14 +18,16 @@ import (
 )
 
 // Policy decides. Its caller delivers every Completion whose End is not after an Observation's Now
-// before it asks for that decision, in order of End, then request. A failed inference completes
-// nothing. After Exit it asks no more.
+// before it asks for that decision, in order of End, then of decision; one for a batch. A failed
+// inference completes nothing. It asks whenever a request waits and a processor is free, until the
+// policy waits. After Exit it asks no more.
 type Policy interface {
 	// Spec returns the text that, with the same parameters, makes New build the policy again, such
 	// as "static:3".
 	Spec() string
 	// Decide returns what to do with the head of the queue. The observation is only valid during
-	// the call, and stays as it is.
+	// the call, and stays as it is. A call that is answered with Wait leaves the policy as it was:
+	// it is not recorded, and a replay does not repeat it.
 	Decide(o *Observation) Decision
 	// Observe tells the policy how an inference went.
 	Observe(c Completion)
@@ -41,6 +44,40 @@ type LevelModel struct {
 	Accuracy unit.Accuracy
 	// Latency is the predicted latency of one inference per processor, in Model.Processors' order.
 	Latency []time.Duration
+	// Batches has, per processor, the predicted latencies of batches of 2, 3 and so on, at most
+	// MaxBatch-1; nil where there are none, and nil if no processor has any.
+	Batches [][]time.Duration
+}
+
+// MaxBatch is the largest batch that is served at once.
+const MaxBatch = family.MaxBatch
+
+// Largest returns the largest batch of the level on a processor, at least 1.
+func (l *LevelModel) Largest(processor int) int {
+	if len(l.Batches) == 0 {
+		return 1
+	}
+	return 1 + len(l.Batches[processor])
+}
+
+// Of returns the predicted latency of a batch of up to Largest requests on a processor. A size of 0 is
+// one request.
+func (l *LevelModel) Of(processor, size int) time.Duration {
+	if size < 2 {
+		return l.Latency[processor]
+	}
+	return l.Batches[processor][size-2]
+}
+
+// MaxBatch returns the largest batch of any level, at least 1.
+func (m *Model) MaxBatch() int {
+	most := 1
+	for i := range m.Levels {
+		for p := range m.Processors {
+			most = max(most, m.Levels[i].Largest(p))
+		}
+	}
+	return most
 }
 
 // NewModel extracts what a policy may know from a family: the given processors in the given order,
@@ -62,19 +99,30 @@ func NewModel(f *family.Family, processors ...string) (*Model, error) {
 				return nil, fmt.Errorf("policy: family %q has no latencies on processor %q, it has %v", f.Name, p, f.Processors())
 			}
 			lm.Latency = append(lm.Latency, lat.Latency.Duration())
+			var batches []time.Duration
+			for _, b := range lat.Batches {
+				batches = append(batches, b.Duration())
+			}
+			lm.Batches = append(lm.Batches, batches)
+		}
+		if !slices.ContainsFunc(lm.Batches, func(b []time.Duration) bool { return b != nil }) {
+			lm.Batches = nil
 		}
 		m.Levels = append(m.Levels, lm)
 	}
 	return m, m.Validate()
 }
 
-// Validate returns an error unless the model has processors without repetition and 1 to
+// maxProcessors is the number of bits of Observation.Busy.
+const maxProcessors = 64
+
+// Validate returns an error unless the model has 1 to 64 processors without repetition and 1 to
 // family.MaxLevels levels, each with an accuracy in [0, 1], none less accurate than the one before,
-// and a positive latency on each processor.
+// and positive latencies on each processor, of batches of at most MaxBatch.
 func (m *Model) Validate() error {
-	if len(m.Processors) == 0 || len(m.Levels) == 0 || len(m.Levels) > family.MaxLevels {
-		return fmt.Errorf("policy: model has %d processors and %d levels, want at least one and 1 to %d",
-			len(m.Processors), len(m.Levels), family.MaxLevels)
+	if len(m.Processors) == 0 || len(m.Processors) > maxProcessors || len(m.Levels) == 0 || len(m.Levels) > family.MaxLevels {
+		return fmt.Errorf("policy: model has %d processors and %d levels, want 1 to %d and 1 to %d",
+			len(m.Processors), len(m.Levels), maxProcessors, family.MaxLevels)
 	}
 	for i, p := range m.Processors {
 		if p == "" || slices.Contains(m.Processors[:i], p) {
@@ -96,6 +144,26 @@ func (m *Model) Validate() error {
 				return fmt.Errorf("policy: model: level %d: latency %v is not positive", i, d)
 			}
 		}
+		if err := l.checkBatches(len(m.Processors)); err != nil {
+			return fmt.Errorf("policy: model: level %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (l *LevelModel) checkBatches(processors int) error {
+	if len(l.Batches) != 0 && len(l.Batches) != processors {
+		return fmt.Errorf("batches on %d processors of %d", len(l.Batches), processors)
+	}
+	for _, batches := range l.Batches {
+		if len(batches) > MaxBatch-1 {
+			return fmt.Errorf("latencies of %d batch sizes beside 1, at most %d are allowed", len(batches), MaxBatch-1)
+		}
+		for b, d := range batches {
+			if d <= 0 {
+				return fmt.Errorf("latency %v of a batch of %d is not positive", d, b+2)
+			}
+		}
 	}
 	return nil
 }
@@ -113,8 +181,10 @@ type Request struct {
 // Observation is everything that a policy may look at. Times are since the start of the run.
 type Observation struct {
 	Now time.Duration
-	// Level and Processor served last; -1 before the first inference.
+	// Level and Processor served last, or serve; -1 before the first inference.
 	Level, Processor int
+	// Busy has bit p set while processor p serves. At least one processor is free.
+	Busy uint64
 	// Queue shows the first MaxQueue waiting requests in service order (earliest deadline, then
 	// arrival, then ID); Queue[0] is the one to decide about and always exists.
 	Queue   []Request
@@ -130,9 +200,10 @@ type Action string
 
 // Actions. The zero value is invalid, so that a policy that forgets to decide is caught.
 const (
-	Serve Action = "serve" // run it at the decision's level and processor
+	Serve Action = "serve" // run it at the decision's level and processor, in the decision's batch
 	Drop  Action = "drop"  // give it up; the policy is asked about the next one
 	Exit  Action = "exit"  // the manager ends: this and every later request goes unanswered
+	Wait  Action = "wait"  // ask again at the decision's time, or when something happens before
 )
 
 // Reason says why a decision was taken, in one word of [a-z0-9-] that is stable across versions.
@@ -143,35 +214,52 @@ type Decision struct {
 	Action    Action `json:"action"`
 	Level     int    `json:"level"`     // 0 unless Serve
 	Processor int    `json:"processor"` // index into Model.Processors; 0 unless Serve
-	Reason    Reason `json:"reason"`
+	// Batch is the number of requests, from the head of the queue on, that are served together: 2 to
+	// MaxBatch, or 0 for the head alone; 0 unless Serve.
+	Batch int `json:"batch,omitempty"`
+	// Until is when to ask again, after Now; earlier if a request arrives or an inference ends. 0: only
+	// then. 0 unless Wait.
+	Until  time.Duration `json:"until_ns,omitempty"`
+	Reason Reason        `json:"reason"`
 }
+
+// Size returns the number of requests that are served together, 1 without a batch.
+func (d Decision) Size() int { return max(1, d.Batch) }
 
 // String describes d for people, as in "serve at level 3 on processor 0 (fits)".
 func (d Decision) String() string {
-	if d.Action == Serve {
+	switch {
+	case d.Action == Serve && d.Batch > 0:
+		return fmt.Sprintf("serve %d at level %d on processor %d (%s)", d.Batch, d.Level, d.Processor, d.Reason)
+	case d.Action == Serve:
 		return fmt.Sprintf("serve at level %d on processor %d (%s)", d.Level, d.Processor, d.Reason)
+	case d.Action == Wait && d.Until > 0:
+		return fmt.Sprintf("wait until %v (%s)", d.Until, d.Reason)
 	}
 	return fmt.Sprintf("%s (%s)", d.Action, d.Reason)
 }
 
 // Completion is a finished inference.
 type Completion struct {
-	Request          int64
+	Request          int64 // of a batch: the first one
 	Level, Processor int
+	Batch            int           // as in the Decision
 	Start, End       time.Duration // of the inference, switching before it excluded
-	Deadline         time.Duration // absolute; 0: none
+	Deadline         time.Duration // of Request, absolute; 0: none
 }
 
 // Latency returns the inference's own latency.
 func (c Completion) Latency() time.Duration { return c.End - c.Start }
 
-// Check returns an error if d is no valid answer under model m: the simulator and the runner call
-// it after every decision, so that a policy that answers nonsense is named.
+// Check returns an error if d is no valid answer under model m to any observation.
 func (d Decision) Check(m *Model) error {
+	if d.Action != Wait && d.Until != 0 {
+		return fmt.Errorf("%s comes with a time to wait until", d.Action)
+	}
 	switch d.Action {
-	case Drop, Exit:
-		if d.Level != 0 || d.Processor != 0 {
-			return fmt.Errorf("%s comes with level %d and processor %d", d.Action, d.Level, d.Processor)
+	case Drop, Exit, Wait:
+		if d.Level != 0 || d.Processor != 0 || d.Batch != 0 || d.Until < 0 {
+			return fmt.Errorf("%s comes with level %d, processor %d, batch %d and time %d", d.Action, d.Level, d.Processor, d.Batch, d.Until)
 		}
 		return nil
 	case Serve:
@@ -181,7 +269,37 @@ func (d Decision) Check(m *Model) error {
 		if d.Processor < 0 || d.Processor >= len(m.Processors) {
 			return fmt.Errorf("processor %d is outside [0, %d]", d.Processor, len(m.Processors)-1)
 		}
+		if most := m.Levels[d.Level].Largest(d.Processor); d.Batch < 0 || d.Batch == 1 || d.Batch > most {
+			return fmt.Errorf("batch %d is neither 0 nor in [2, %d]", d.Batch, most)
+		}
 		return nil
 	}
-	return fmt.Errorf("action %.40q is none of serve, drop, exit", d.Action)
+	return fmt.Errorf("action %.40q is none of serve, drop, exit, wait", d.Action)
+}
+
+// Answers returns an error if d is no valid answer to an observation under model m: the simulator and
+// the runner call it after every decision, so that a policy that answers nonsense is named.
+func (d Decision) Answers(m *Model, o *Observation) error {
+	if err := d.Check(m); err != nil {
+		return err
+	}
+	switch {
+	case d.Action == Serve && o.Busy>>d.Processor&1 == 1:
+		return fmt.Errorf("processor %d is busy", d.Processor)
+	case d.Batch > len(o.Queue):
+		return fmt.Errorf("batch %d is more than the %d requests in view", d.Batch, len(o.Queue))
+	case d.Action == Wait && d.Until == 0 && o.Busy == 0:
+		return errors.New("it waits for an inference to end, and there is none")
+	case d.Action == Wait && d.Until != 0 && d.Until <= o.Now:
+		return fmt.Errorf("it waits until %v, which is not after %v", d.Until, o.Now)
+	}
+	return nil
+}
+
+// ReasonBusy is the reason for waiting until the managed processor is free.
+const ReasonBusy Reason = "busy"
+
+// occupied returns what a policy that manages one processor answers while that serves.
+func occupied(o *Observation, processor int) (d Decision, busy bool) {
+	return Decision{Action: Wait, Reason: ReasonBusy}, o.Busy>>processor&1 == 1
 }

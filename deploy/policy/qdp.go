@@ -288,6 +288,9 @@ func (p *QDP) follow(o *Observation) {
 
 // Decide plans for the requests in view and answers with the first step.
 func (p *QDP) Decide(o *Observation) Decision {
+	if o.Busy != 0 {
+		return Decision{Action: Wait, Reason: ReasonBusy}
+	}
 	p.gaps.look(o)
 	p.follow(o)
 	if p.due == 0 { // nobody ever was in a hurry

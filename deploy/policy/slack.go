@@ -109,6 +109,9 @@ func (p *Slack) scale() {
 
 // Decide picks the level for the head of the queue.
 func (p *Slack) Decide(o *Observation) Decision {
+	if d, busy := occupied(o, p.processor); busy {
+		return d
+	}
 	p.crowd.look(o)
 	d := Decision{Action: Serve, Processor: p.processor, Reason: ReasonTop}
 	head := headSlack(o)

@@ -80,6 +80,9 @@ func (p *SlackFit) Spec() string { return "slackfit" }
 
 // Decide selects the bucket. O(log buckets).
 func (p *SlackFit) Decide(o *Observation) Decision {
+	if d, busy := occupied(o, p.processor); busy {
+		return d
+	}
 	slack := headSlack(o)
 	if slack < p.edges[0] {
 		if p.drop {

@@ -36,7 +36,10 @@ var staticEntry = entry{
 func (s *Static) Spec() string { return "static:" + strconv.Itoa(s.level) }
 
 // Decide serves at the level.
-func (s *Static) Decide(*Observation) Decision {
+func (s *Static) Decide(o *Observation) Decision {
+	if d, busy := occupied(o, s.processor); busy {
+		return d
+	}
 	return Decision{Action: Serve, Level: s.level, Processor: s.processor, Reason: ReasonStatic}
 }
 

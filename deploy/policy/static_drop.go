@@ -39,6 +39,9 @@ func (p *StaticDrop) Spec() string { return "static-drop" }
 
 // Decide serves or drops.
 func (p *StaticDrop) Decide(o *Observation) Decision {
+	if d, busy := occupied(o, p.processor); busy {
+		return d
+	}
 	if due := o.Queue[0].Deadline; due != 0 && p.latency > due-o.Now {
 		return Decision{Action: Drop, Reason: ReasonHopeless}
 	}

@@ -217,12 +217,14 @@ func (c Config) checkSessions() error {
 	return nil
 }
 
-// family returns the family as the policy sees it: with the run's processor alone.
+// family returns the family as the policy sees it: with the run's processor alone, whose sessions take one
+// request at a time.
 func (c Config) family() family.Family {
 	f := *c.Family
 	f.Levels = slices.Clone(f.Levels)
 	for i := range f.Levels {
 		l, _ := c.Family.Latency(i, c.Processor)
+		l.Batches = nil
 		f.Levels[i].Latencies = []family.Latency{l}
 	}
 	return f

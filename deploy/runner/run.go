@@ -139,7 +139,7 @@ func (r *run) loop(ctx context.Context) (string, error) {
 			_ = r.Clock.Sleep(ctx, r.schedule.next-r.now())
 			continue
 		}
-		if err := r.serve(); err != nil {
+		if err := r.serve(ctx); err != nil {
 			return "", err
 		}
 	}
@@ -173,11 +173,21 @@ func (r *run) admit() {
 }
 
 // serve asks about the head of the queue and does what the policy says.
-func (r *run) serve() error {
+func (r *run) serve(ctx context.Context) error {
 	o := r.observe()
 	d := r.policy.Decide(o)
-	if err := d.Check(r.model); err != nil {
+	if err := d.Answers(r.model, o); err != nil {
 		return fmt.Errorf("policy %q answers nonsense about request %d: %w", r.policy.Spec(), o.Queue[0].ID, err)
+	}
+	if d.Action == policy.Wait {
+		r.flush()
+		until := d.Until // not 0, since nothing is being served
+		if !r.schedule.held && !r.schedule.over() {
+			until = min(until, r.schedule.next)
+		}
+		// An error is the context's and seen by the loop.
+		_ = r.Clock.Sleep(ctx, until-o.Now)
+		return nil
 	}
 	q := r.queue.pop()
 	rec := &r.rec

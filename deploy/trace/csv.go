@@ -14,12 +14,25 @@ import (
 	"github.com/dynofa/dynofa/deploy/policy"
 )
 
-// columns names the columns.
-var columns = []string{
+// columns names the columns: [0] those of a trace that is not concurrent, [1] those of one that is.
+var columns = [2][]string{{
 	"request", "arrival_ns", "deadline_ns",
 	"now_ns", "last_level", "last_processor", "waiting", "limit_ns", "min_accuracy", "queue",
 	"action", "level", "processor", "reason",
 	"start_ns", "end_ns", "outcome",
+}, {
+	"request", "arrival_ns", "deadline_ns",
+	"now_ns", "last_level", "last_processor", "busy", "waiting", "limit_ns", "min_accuracy", "queue",
+	"action", "level", "processor", "batch", "reason",
+	"start_ns", "end_ns", "outcome",
+}}
+
+// columns returns the names of the columns of the trace.
+func (h *Header) columns() []string {
+	if h.Concurrent {
+		return columns[1]
+	}
+	return columns[0]
 }
 
 // Limits of a file. What the writer would write beyond them it refuses as well.
@@ -86,8 +99,8 @@ func parseHeader(line []byte) (*Header, error) {
 	return h, nil
 }
 
-// appendRecord appends one record's line.
-func appendRecord(b []byte, r *Record) []byte {
+// appendRecord appends one record's line, with the columns of concurrent traces or without.
+func appendRecord(b []byte, r *Record, concurrent bool) []byte {
 	o, d := &r.Observation, &r.Decision
 	number := func(n int64) {
 		b = strconv.AppendInt(b, n, 10)
@@ -103,6 +116,9 @@ func appendRecord(b []byte, r *Record) []byte {
 	number(int64(o.Now))
 	number(int64(o.Level))
 	number(int64(o.Processor))
+	if concurrent {
+		b = append(strconv.AppendUint(b, o.Busy, 10), ',')
+	}
 	number(int64(o.Waiting))
 	number(int64(o.Limit))
 	b = strconv.AppendFloat(b, float64(o.MinAccuracy), 'g', -1, 64)
@@ -121,6 +137,9 @@ func appendRecord(b []byte, r *Record) []byte {
 	word(string(d.Action))
 	number(int64(d.Level))
 	number(int64(d.Processor))
+	if concurrent {
+		number(int64(d.Batch))
+	}
 	word(string(d.Reason))
 	number(int64(r.Start))
 	number(int64(r.End))
@@ -129,32 +148,39 @@ func appendRecord(b []byte, r *Record) []byte {
 }
 
 // parseRecord reads one record's line, without its line feed. It checks the text only.
-func parseRecord(line []byte) (Record, error) {
+func parseRecord(line []byte, h *Header) (Record, error) {
+	columns := h.columns()
 	fields := strings.Split(string(line), ",")
 	if len(fields) != len(columns) {
 		return Record{}, fmt.Errorf("it has %d columns, want %d", len(fields), len(columns))
 	}
-	p := rowParser{fields: fields}
+	p := rowParser{fields: fields, columns: columns}
 	var r Record
 	o, d := &r.Observation, &r.Decision
 	r.Request = p.integer(math.MaxInt64)
 	r.Arrival, r.Deadline = p.time(), p.time()
 	o.Now = p.time()
 	o.Level, o.Processor = p.small(), p.small()
+	if h.Concurrent {
+		o.Busy = p.bits()
+	}
 	o.Waiting = p.small()
 	o.Limit = p.time()
 	o.MinAccuracy = p.accuracy()
 	o.Queue = p.queue()
 	d.Action = policy.Action(p.word())
 	d.Level, d.Processor = p.small(), p.small()
+	if h.Concurrent {
+		d.Batch = p.small()
+	}
 	d.Reason = policy.Reason(p.word())
 	r.Start, r.End = p.time(), p.time()
 	r.Outcome = Outcome(p.word())
 	return r, p.err
 }
 
-// columnNames is the second line of a trace.
-var columnNames = strings.Join(columns, ",")
+// columnNames returns the second line of the trace.
+func (h *Header) columnNames() string { return strings.Join(h.columns(), ",") }
 
 // WriteTo writes the trace to w; it implements io.WriterTo. What NewWriter and Write refuse it
 // refuses too.
@@ -187,7 +213,7 @@ func (c *countingWriter) Write(p []byte) (int, error) {
 func (r *Record) Equal(s *Record) bool {
 	a, b := r.Observation, s.Observation
 	return r.Request == s.Request && r.Arrival == s.Arrival && r.Deadline == s.Deadline &&
-		a.Now == b.Now && a.Level == b.Level && a.Processor == b.Processor && slices.Equal(a.Queue, b.Queue) &&
+		a.Now == b.Now && a.Level == b.Level && a.Processor == b.Processor && a.Busy == b.Busy && slices.Equal(a.Queue, b.Queue) &&
 		a.Waiting == b.Waiting && a.Limit == b.Limit && a.MinAccuracy == b.MinAccuracy &&
 		r.Decision == s.Decision && r.Start == s.Start && r.End == s.End && r.Outcome == s.Outcome
 }

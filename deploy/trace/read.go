@@ -54,8 +54,8 @@ func read(lines *lineReader) (*Trace, error) {
 	if text, err = lines.next(maxRow); err != nil {
 		return nil, noEOF(err)
 	}
-	if string(text) != columnNames {
-		return nil, fmt.Errorf("the columns are %.80q, want %s", text, columnNames)
+	if want := h.columnNames(); string(text) != want {
+		return nil, fmt.Errorf("the columns are %.80q, want %s", text, want)
 	}
 	t := &Trace{Name: lines.name, Header: *h}
 	for {
@@ -66,7 +66,7 @@ func read(lines *lineReader) (*Trace, error) {
 		case err != nil:
 			return t, err
 		}
-		record, err := parseRecord(text)
+		record, err := parseRecord(text, h)
 		if err != nil {
 			return nil, err
 		}

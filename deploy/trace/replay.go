@@ -13,7 +13,7 @@ type ReplayReport struct {
 	N          int         // decisions compared
 	Equal      int         // of them, how many are equal in every field
 	Overridden int         // decisions not compared, because the policy's caller took another in their place
-	NotAsked   int         // records about which the policy was not asked
+	NotAsked   int         // records about which the policy was not asked, all but the first of a batch among them
 	First      *Difference // the first one that differs, nil if none does
 }
 
@@ -61,7 +61,7 @@ func ReplayWith(t *Trace, spec string, params map[string]string) (ReplayReport, 
 			continue
 		}
 		for len(pending) > 0 && pending[0].End <= r.Observation.Now {
-			p.Observe(heap.Pop(&pending).(policy.Completion))
+			p.Observe(heap.Pop(&pending).(completion).Completion)
 		}
 		o := r.Observation
 		d := p.Decide(&o)
@@ -72,7 +72,7 @@ func ReplayWith(t *Trace, spec string, params map[string]string) (ReplayReport, 
 		}
 		ended = r.Decision.Action == policy.Exit
 		if c, ok := r.Completion(); ok {
-			heap.Push(&pending, c)
+			heap.Push(&pending, completion{c, i})
 		}
 	}
 	return report, nil
@@ -89,18 +89,23 @@ func (report *ReplayReport) compare(i int, r *Record, d policy.Decision) {
 	}
 }
 
-// completions is a heap of inferences that have not ended yet, by end, then request: the order in
-// which a policy is told about them.
-type completions []policy.Completion
+// completion is an inference that has not ended yet, with the number of its record.
+type completion struct {
+	policy.Completion
+	record int
+}
+
+// completions is a heap of inferences by end, then record: the order in which a policy is told about them.
+type completions []completion
 
 func (c completions) Len() int { return len(c) }
 func (c completions) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(c[i].End, c[j].End), cmp.Compare(c[i].Request, c[j].Request)) < 0
+	return cmp.Or(cmp.Compare(c[i].End, c[j].End), cmp.Compare(c[i].record, c[j].record)) < 0
 }
 func (c completions) Swap(i, j int) { c[i], c[j] = c[j], c[i] }
 
 // Push implements heap.Interface.
-func (c *completions) Push(x any) { *c = append(*c, x.(policy.Completion)) }
+func (c *completions) Push(x any) { *c = append(*c, x.(completion)) }
 
 // Pop implements heap.Interface.
 func (c *completions) Pop() any {

@@ -13,9 +13,10 @@ import (
 
 // rowParser takes the fields of a line one by one and keeps the first error.
 type rowParser struct {
-	fields []string
-	next   int
-	err    error
+	columns []string // their names
+	fields  []string
+	next    int
+	err     error
 }
 
 func (p *rowParser) word() string {
@@ -25,7 +26,7 @@ func (p *rowParser) word() string {
 
 func (p *rowParser) fail(text, want string) {
 	if p.err == nil {
-		p.err = fmt.Errorf("column %s is %.80q, want %s", columns[p.next-1], text, want)
+		p.err = fmt.Errorf("column %s is %.80q, want %s", p.columns[p.next-1], text, want)
 	}
 }
 
@@ -42,6 +43,17 @@ func (p *rowParser) integer(limit int64) int64 {
 
 func (p *rowParser) small() int          { return int(p.integer(math.MaxInt32)) }
 func (p *rowParser) time() time.Duration { return time.Duration(p.integer(math.MaxInt64)) }
+
+// bits takes a set of processors.
+func (p *rowParser) bits() uint64 {
+	text := p.word()
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || strconv.FormatUint(n, 10) != text {
+		p.fail(text, "a whole number that is not negative")
+		return 0
+	}
+	return n
+}
 
 func (p *rowParser) accuracy() unit.Accuracy {
 	text := p.word()

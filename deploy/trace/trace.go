@@ -17,12 +17,17 @@
 // id:arrival:deadline for each visible request with semicolons between them. Columns now_ns to queue
 // are the observation, action to reason the decision; last_level and last_processor are those that
 // served last.
+//
+// A trace whose header says "concurrent" has two columns more: busy, the processors that serve as bits of
+// a number, after last_processor, and batch after processor. Of a batch the first record has the
+// observation; those of its other requests follow, without one, and repeat decision, start and end.
 package trace
 
 import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -65,8 +70,8 @@ type Record struct {
 	Arrival  time.Duration
 	Deadline time.Duration // absolute; 0: none
 	// Observation is what the policy was asked about; its Queue[0] is this request. The queue is
-	// empty if nobody was asked: the manager had ended, the queue was full, the run was cancelled.
-	// That happens to refused requests only.
+	// empty, and Waiting 0, if nobody was asked: the manager had ended, the queue was full, the run was
+	// cancelled. That happens to refused requests only, and to all but the first of a batch.
 	Observation policy.Observation
 	// Decision is the policy's, or the caller's if the reason starts with OverridePrefix. It is
 	// policy.Exit for every refused request.
@@ -89,12 +94,13 @@ func (r *Record) Overridden() bool {
 }
 
 // Completion returns what the policy is told about the inference, and whether it is told anything:
-// only an answered request completes, since the time that a failed one took says nothing.
+// only an answered request completes, since the time that a failed one took says nothing, and of a
+// batch the first.
 func (r *Record) Completion() (policy.Completion, bool) {
 	return policy.Completion{
-		Request: r.Request, Level: r.Decision.Level, Processor: r.Decision.Processor,
+		Request: r.Request, Level: r.Decision.Level, Processor: r.Decision.Processor, Batch: r.Decision.Batch,
 		Start: r.Start, End: r.End, Deadline: r.Deadline,
-	}, r.Outcome.Answered()
+	}, r.Outcome.Answered() && r.Asked()
 }
 
 // Kinds of runs.
@@ -112,8 +118,10 @@ type Header struct {
 	Params   map[string]string `json:"params,omitempty"`   // the policy's parameters
 	Scenario string            `json:"scenario,omitempty"` // name, or empty
 	Seed     uint64            `json:"seed"`
-	Notes    []string          `json:"notes,omitempty"` // doubts that travel with the trace
-	Family   family.Family     `json:"family"`
+	// Concurrent says that requests may be served in batches, or on several processors at once.
+	Concurrent bool          `json:"concurrent,omitempty"`
+	Notes      []string      `json:"notes,omitempty"` // doubts that travel with the trace
+	Family     family.Family `json:"family"`
 }
 
 // FormatVersion is the version of the format that this program writes.
@@ -145,8 +153,11 @@ type Trace struct {
 // checker holds records to what every trace keeps. The writer and the reader use the same, so what
 // is written can be read.
 type checker struct {
-	model *policy.Model
-	now   time.Duration // of the last observation
+	model      *policy.Model
+	concurrent bool
+	now        time.Duration // of the last observation
+	batch      Record        // the first of the last batch
+	left       int           // records of it that are to come
 }
 
 func newChecker(h *Header) (*checker, error) {
@@ -157,7 +168,7 @@ func newChecker(h *Header) (*checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &checker{model: m}, nil
+	return &checker{model: m, concurrent: h.Concurrent}, nil
 }
 
 // check returns the first thing that is wrong with the next record.
@@ -179,6 +190,9 @@ func (c *checker) check(r *Record) error {
 	}
 	if err := r.Decision.Check(c.model); err != nil {
 		return fmt.Errorf("decision: %w", err)
+	}
+	if !c.concurrent && (r.Decision.Batch != 0 || r.Observation.Busy != 0) {
+		return errors.New("the header does not say concurrent, but there is a batch or a busy processor")
 	}
 	if action != r.Decision.Action {
 		return fmt.Errorf("outcome %s does not follow from action %s", r.Outcome, r.Decision.Action)
@@ -211,11 +225,20 @@ func (c *checker) checkObservation(r *Record) error {
 			return errors.New("a number in the queue is negative")
 		}
 	}
+	if n := len(c.model.Processors); o.Busy>>n != 0 {
+		return fmt.Errorf("busy processors %#x of %d", o.Busy, n)
+	}
+	if c.left > 0 {
+		return c.checkMember(r)
+	}
 	if !r.Asked() {
 		if r.Outcome != Refused {
 			return fmt.Errorf("the queue is empty, but the outcome is %s", r.Outcome)
 		}
 		return nil
+	}
+	if err := r.Decision.Answers(c.model, o); err != nil {
+		return fmt.Errorf("decision: %w", err)
 	}
 	if head := (policy.Request{ID: r.Request, Arrival: r.Arrival, Deadline: r.Deadline}); o.Queue[0] != head {
 		return errors.New("the head of the queue is not this request")
@@ -224,6 +247,31 @@ func (c *checker) checkObservation(r *Record) error {
 		return fmt.Errorf("decided at %d, the one before at %d", o.Now, c.now)
 	}
 	c.now = o.Now
+	if r.Decision.Batch > 0 {
+		c.batch, c.left = *r, r.Decision.Batch-1
+		c.batch.Observation.Queue = slices.Clone(o.Queue)
+	}
+	return nil
+}
+
+// checkMember checks a request of a batch but the first.
+func (c *checker) checkMember(r *Record) error {
+	b := &c.batch
+	member := policy.Request{ID: r.Request, Arrival: r.Arrival, Deadline: r.Deadline}
+	want := b.Observation
+	want.Queue, want.Waiting = nil, 0
+	switch o := &r.Observation; {
+	case r.Asked() || o.Now != want.Now || o.Level != want.Level || o.Processor != want.Processor || o.Busy != want.Busy ||
+		o.Limit != want.Limit || o.MinAccuracy != want.MinAccuracy:
+		return errors.New("it belongs to the batch before it, but has another observation, or a queue")
+	case r.Decision != b.Decision || r.Start != b.Start || r.End != b.End:
+		return errors.New("it belongs to the batch before it, but decision, start or end differ")
+	case (r.Outcome == Failed) != (b.Outcome == Failed):
+		return fmt.Errorf("outcome %s of a request of a batch whose first has %s", r.Outcome, b.Outcome)
+	case b.Observation.Queue[b.Decision.Batch-c.left] != member:
+		return errors.New("it is not the next request of the batch before it")
+	}
+	c.left--
 	return nil
 }
 

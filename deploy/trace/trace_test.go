@@ -304,6 +304,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(strings.Replace(good, `"family":{`, `"family":null,"x":{`, 1)))
 	tr.Records = records(rand.New(rand.NewPCG(3, 3)), 30)
 	f.Add([]byte(text(f, tr)))
+	f.Add([]byte(text(f, concurrent(f))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tr, err := trace.Read("fuzz", bytes.NewReader(data))
 		if tr == nil {

@@ -37,7 +37,7 @@ func NewWriter(w io.Writer, h Header) (*Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trace: header: %w", err)
 	}
-	buf = append(append(buf, columnNames...), '\n')
+	buf = append(append(buf, h.columnNames()...), '\n')
 	return &Writer{w: w, check: check, buf: buf, bytes: int64(len(buf))}, nil
 }
 
@@ -56,7 +56,7 @@ func (w *Writer) Write(r Record) error {
 		return fmt.Errorf("trace: more than %d records", MaxRecords)
 	}
 	n := len(w.buf)
-	w.buf = appendRecord(w.buf, &r)
+	w.buf = appendRecord(w.buf, &r, w.check.concurrent)
 	row := int64(len(w.buf) - n)
 	if w.bytes+row > MaxBytes {
 		w.buf = w.buf[:n]

@@ -6,6 +6,7 @@ package family
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -50,7 +51,18 @@ type Latency struct {
 	Latency   unit.Nanoseconds `json:"latency_ns"`
 	Origin    lut.Origin       `json:"origin"` // measured, imported or modelled (a sum over table entries counts as what the table is)
 	Source    string           `json:"source"` // one line
+	// Batches has the latencies of batches of 2, 3 and so on, at most MaxBatch-1; nil if they are not known.
+	Batches []unit.Nanoseconds `json:"batches_ns,omitempty"`
 }
+
+// Equal reports whether two latencies are the same in every field.
+func (l Latency) Equal(m Latency) bool {
+	return l.Processor == m.Processor && l.Latency == m.Latency && l.Origin == m.Origin && l.Source == m.Source &&
+		slices.Equal(l.Batches, m.Batches)
+}
+
+// MaxBatch is the largest batch that a latency is given for.
+const MaxBatch = 8
 
 // Processors returns the processors that the family's levels have latencies for, in order.
 func (f *Family) Processors() []string {
@@ -114,6 +126,14 @@ func (f *Family) Validate() error {
 			}
 			if !(lat.Latency > 0 && lat.Latency < 1e15) {
 				errs = append(errs, fmt.Errorf("level %d: latency %g ns on %q is not in (0, 1e15)", i, float64(lat.Latency), lat.Processor))
+			}
+			if len(lat.Batches) > MaxBatch-1 {
+				errs = append(errs, fmt.Errorf("level %d: latencies of %d batch sizes beside 1 on %q, at most %d are allowed", i, len(lat.Batches), lat.Processor, MaxBatch-1))
+			}
+			for b, batch := range lat.Batches {
+				if !(batch > 0 && batch < 1e15) {
+					errs = append(errs, fmt.Errorf("level %d: latency %g ns of a batch of %d on %q is not in (0, 1e15)", i, float64(batch), b+2, lat.Processor))
+				}
 			}
 		}
 		for j := range i {

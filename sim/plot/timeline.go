@@ -311,5 +311,5 @@ func (s *sheet) drawTimeAxis(c draw.Canvas, y vg.Length) {
 
 // sameLevel reports whether two levels look the same in the key.
 func sameLevel(a, b family.Level) bool {
-	return a.Accuracy == b.Accuracy && slices.Equal(a.Latencies, b.Latencies)
+	return a.Accuracy == b.Accuracy && slices.EqualFunc(a.Latencies, b.Latencies, family.Latency.Equal)
 }

@@ -56,6 +56,9 @@ func (e *events) next() (*policy.Observation, policy.Completion) {
 	for len(e.shown.Queue) < min(e.shown.Waiting, policy.MaxQueue) {
 		e.shown.Queue = append(e.shown.Queue, e.shown.Queue[len(e.shown.Queue)-1])
 	}
+	if n := len(e.model.Processors); e.rng.IntN(3) == 0 {
+		e.shown.Busy = e.rng.Uint64N(1<<n - 1) // not all of them
+	}
 	if e.served {
 		e.shown.Level, e.shown.Processor = e.last.Level, e.last.Processor
 	}
@@ -92,9 +95,13 @@ func (e *events) arrive() {
 	})
 }
 
-// decided tells the run what became of the head of the queue.
+// decided tells the run what became of the head of the queue, and of a batch.
 func (e *events) decided(d policy.Decision) {
-	e.queue = e.queue[1:]
+	if d.Action == policy.Wait {
+		e.step(max(1, e.size(0.1)))
+		return
+	}
+	e.queue = e.queue[min(d.Size(), len(e.queue)):]
 	if d.Action == policy.Serve {
 		e.last, e.served, e.pending = d, true, true
 		return
@@ -106,8 +113,8 @@ func (e *events) decided(d policy.Decision) {
 func (e *events) step(d time.Duration) { e.now += min(d, math.MaxInt64/(4*steps)) }
 
 func (e *events) completion() policy.Completion {
-	predicted := min(e.model.Levels[e.last.Level].Latency[e.last.Processor], time.Hour)
-	c := policy.Completion{Request: e.id, Level: e.last.Level, Processor: e.last.Processor, Start: e.now}
+	predicted := min(e.model.Levels[e.last.Level].Of(e.last.Processor, e.last.Batch), time.Hour)
+	c := policy.Completion{Request: e.id, Level: e.last.Level, Processor: e.last.Processor, Batch: e.last.Batch, Start: e.now}
 	e.step(time.Duration(float64(predicted) * 3 * e.rng.Float64()))
 	c.End = e.now
 	switch e.rng.IntN(60) {
@@ -121,6 +128,8 @@ func (e *events) completion() policy.Completion {
 		c.Processor = -1
 	case 4:
 		c.Level = -1
+	case 5:
+		c.Batch = policy.MaxBatch + 1
 	}
 	return c
 }

@@ -27,12 +27,13 @@ const (
 // Test checks that the policy that spec and params make
 //
 //   - is what its Spec and the same parameters make again;
-//   - answers with valid decisions (policy.Decision.Check), with a reason that is one word of a-z,
+//   - answers with valid decisions (policy.Decision.Answers), with a reason that is one word of a-z,
 //     0-9 and hyphens, whatever it observes, extreme times included;
 //   - decides alike when it sees the same again, in another instance, also at the same time in
 //     another goroutine;
 //   - leaves observation and model as they are, and does not care what becomes of observation,
 //     queue and parameters after the call that got them;
+//   - is as it was before it was asked, if it answers that it waits;
 //   - allocates nothing in Decide and Observe.
 //
 // It tries models with one and several levels and processors. Models for which the policy cannot
@@ -88,6 +89,16 @@ func Models() []NamedModel {
 	inverted := build(2, 50*ms, 20*ms, 70*ms, 30*ms) // a more accurate level may be faster
 	inverted.Levels[2].Latency[1] = 10 * ms          // and the second processor better at one level
 	longest := build(1, 1, math.MaxInt64)
+	batches := build(1, 10*ms, 14*ms, 20*ms)
+	for i := range batches.Levels {
+		l := &batches.Levels[i]
+		l.Batches = make([][]time.Duration, 1)
+		for b := 2; b <= 8-i; b++ { // fewer at the slower levels
+			l.Batches[0] = append(l.Batches[0], l.Latency[0]*time.Duration(4+b)/5)
+		}
+	}
+	mixed := build(2, 10*ms, 20*ms)
+	mixed.Levels[0].Batches = [][]time.Duration{nil, {35 * ms}}
 	return []NamedModel{
 		{"six-levels", build(1, 41*ms, 45*ms, 49*ms, 51*ms, 57*ms, 62*ms)},
 		{"one-level", build(1, 5*ms)},
@@ -95,6 +106,8 @@ func Models() []NamedModel {
 		{"inverted", inverted},
 		{"equal-latencies", build(2, 20*ms, 20*ms, 20*ms)},
 		{"extreme-latencies", longest},
+		{"batches", batches},
+		{"batches-on-one-of-two", mixed},
 	}
 }
 
@@ -115,6 +128,7 @@ var properties = []struct {
 	{"repeat", (*suite).repeat},
 	{"concurrent", (*suite).concurrent},
 	{"retention", (*suite).retention},
+	{"waiting", (*suite).waiting},
 	{"allocations", (*suite).allocations},
 }
 
@@ -136,7 +150,7 @@ func (s *suite) decisions() error {
 			before := *o
 			before.Queue = slices.Clone(o.Queue)
 			d := p.Decide(o)
-			if err := valid(d, s.model); err != nil {
+			if err := valid(d, s.model, &before); err != nil {
 				return fmt.Errorf("seed %d, step %d: %w", seed, step, err)
 			}
 			if !reflect.DeepEqual(before, *o) {
@@ -153,8 +167,8 @@ func (s *suite) decisions() error {
 	return nil
 }
 
-func valid(d policy.Decision, m *policy.Model) error {
-	if err := d.Check(m); err != nil {
+func valid(d policy.Decision, m *policy.Model, o *policy.Observation) error {
+	if err := d.Answers(m, o); err != nil {
 		return err
 	}
 	r := string(d.Reason)
@@ -250,6 +264,40 @@ func (s *suite) retention() error {
 	return nil
 }
 
+// waiting leaves no trace: an instance that is not shown what another one answers by waiting decides
+// like it.
+func (s *suite) waiting() error {
+	for seed := range uint64(sequences) {
+		p, err := s.build(s.spec, s.params, s.model)
+		if err != nil {
+			return err
+		}
+		q, err := s.build(s.spec, s.params, s.model)
+		if err != nil {
+			return err
+		}
+		events := newEvents(seed, s.model)
+		for step := range steps {
+			o, c := events.next()
+			if o == nil {
+				p.Observe(c)
+				q.Observe(c)
+				continue
+			}
+			d := p.Decide(o)
+			if d.Action != policy.Wait {
+				if other := q.Decide(o); other != d {
+					return fmt.Errorf("seed %d, step %d: it decides %v, and %v if it was not asked when it waited", seed, step, d, other)
+				}
+			}
+			if events.decided(d); d.Action == policy.Exit {
+				break
+			}
+		}
+	}
+	return nil
+}
+
 // play runs a policy through a sequence of events; after is called with each observation when
 // Decide has returned.
 func play(p policy.Policy, events *events, after func(*policy.Observation)) []policy.Decision {
@@ -304,7 +352,11 @@ func (s *suite) allocations() error {
 func clone(m *policy.Model) *policy.Model {
 	c := &policy.Model{Processors: slices.Clone(m.Processors)}
 	for _, l := range m.Levels {
-		c.Levels = append(c.Levels, policy.LevelModel{Accuracy: l.Accuracy, Latency: slices.Clone(l.Latency)})
+		level := policy.LevelModel{Accuracy: l.Accuracy, Latency: slices.Clone(l.Latency), Batches: slices.Clone(l.Batches)}
+		for p := range level.Batches {
+			level.Batches[p] = slices.Clone(level.Batches[p])
+		}
+		c.Levels = append(c.Levels, level)
 	}
 	return c
 }

@@ -40,6 +40,21 @@ func TestSuiteFindsViolations(t *testing.T) {
 		{"no action", "decisions", "action", answer(policy.Decision{Reason: "fine"})},
 		{"level", "decisions", "level 6", answer(policy.Decision{Action: policy.Serve, Level: 6, Reason: "fine"})},
 		{"drop with a level", "decisions", "level 1", answer(policy.Decision{Action: policy.Drop, Level: 1, Reason: "fine"})},
+		{"a batch of one", "decisions", "batch 1", answer(policy.Decision{Action: policy.Serve, Batch: 1, Reason: "fine"})},
+		{"batch", "decisions", "batch 2 is neither", answer(policy.Decision{Action: policy.Serve, Batch: 2, Reason: "fine"})},
+		{"waits for nothing", "decisions", "there is none", answer(policy.Decision{Action: policy.Wait, Reason: "fine"})},
+		{"waits for the past", "decisions", "not after", answer(policy.Decision{Action: policy.Wait, Until: 1, Reason: "fine"})},
+		{"counts while it waits", "waiting", "if it was not asked", func(*policy.Model, map[string]string) mutant {
+			n := 0
+			return mutant{"m", func(o *policy.Observation) policy.Decision {
+				if n++; n%3 == 0 {
+					return policy.Decision{Action: policy.Wait, Until: o.Now + 1, Reason: "fine"}
+				}
+				d := serve
+				d.Level = n / 4 % 2
+				return d
+			}}
+		}},
 		{"no reason", "decisions", "not one word", answer(policy.Decision{Action: policy.Serve})},
 		{"reason", "decisions", "not one word", answer(policy.Decision{Action: policy.Serve, Reason: "It's fine"})},
 		{"reserved reason", "decisions", "reserved", answer(policy.Decision{Action: policy.Serve, Reason: "runner-x"})},

@@ -30,6 +30,7 @@ const minRuntime = "1.24.0"
 func exportCommand() *cli.Command {
 	var db, familyName, weights, policySpec, out string
 	var params cli.StringSlice
+	var standalone bool
 	return &cli.Command{
 		Name:  "export",
 		Usage: "write a family and its policy as a bundle, the folder that goes to the board",
@@ -39,6 +40,7 @@ func exportCommand() *cli.Command {
 			&cli.StringFlag{Name: "checkpoint", Usage: "supernet weights: a PyTorch or safetensors `FILE`, or random:SEED for weights that know nothing", Destination: &weights},
 			&cli.StringFlag{Name: "policy", Usage: "`POLICY` of the runtime manager: " + strings.Join(policy.Names(), ", "), Value: "slack", Destination: &policySpec},
 			command.ParamFlag(&params),
+			&cli.BoolFlag{Name: "standalone", Usage: "write one plain ONNX model per level instead, for other runtimes", Destination: &standalone},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` of the bundle", Destination: &out},
 		},
 		Action: func(c *cli.Context) error {
@@ -62,7 +64,11 @@ func exportCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return export(c, f, table, weights, bundle.Policy{Spec: policySpec, Params: values}, out)
+			write := exportBundle
+			if standalone {
+				write = exportModels
+			}
+			return export(c, f, table, weights, bundle.Policy{Spec: policySpec, Params: values}, out, write)
 		},
 	}
 }
@@ -90,7 +96,8 @@ func tableFor(ctx context.Context, store lut.Store, f *family.Family) (*lut.Tabl
 	return nil, nil
 }
 
-func export(c *cli.Context, f *family.Family, table *lut.Table, weights string, p bundle.Policy, out string) error {
+func export(c *cli.Context, f *family.Family, table *lut.Table, weights string, p bundle.Policy, out string,
+	write func(ctx context.Context, out string, spec bundle.Spec) (what string, files []bundle.File, err error)) error {
 	space, err := supernet.ByName(f.Space)
 	if err != nil {
 		return err
@@ -114,28 +121,41 @@ func export(c *cli.Context, f *family.Family, table *lut.Table, weights string, 
 		Runtime:   bundle.Runtime{Name: "onnxruntime", MinVersion: minRuntime, Provider: "cpu"},
 		Table:     table,
 		Notes:     append([]string{note}, f.Notes...),
-		Model: func(_ context.Context, level int) ([]byte, error) {
-			return onnx.Network(space, f.Levels[level].Arch, w, onnx.Options{Source: source, Version: version})
-		},
+		Supernet:  w,
 	}
-	digest, err := bundle.Write(c.Context, out, spec)
+	what, files, err := write(c.Context, out, spec)
 	if err != nil {
 		return err
 	}
-	b, err := bundle.Open(out)
-	if err != nil {
-		return err
-	}
-	defer b.Close()
 	g := &command.Grid{Head: []string{"file", "size", "sha256"}}
-	for _, file := range b.Manifest().Files {
+	for _, file := range files {
 		g.Add(file.Path, unit.Bytes(file.Size), file.SHA256[:16])
 	}
-	fmt.Fprintf(c.App.Writer, "bundle %s, digest %s, policy %s, weights %s\n", out, digest, p.Spec, source)
+	fmt.Fprintf(c.App.Writer, "%s, weights %s\n", what, source)
 	for _, n := range spec.Notes {
 		g.Note("%s", n)
 	}
 	return g.Print(c.App.Writer, command.FormatText)
+}
+
+// exportBundle writes a bundle.
+func exportBundle(ctx context.Context, out string, spec bundle.Spec) (string, []bundle.File, error) {
+	digest, err := bundle.Write(ctx, out, spec)
+	if err != nil {
+		return "", nil, err
+	}
+	b, err := bundle.Open(out)
+	if err != nil {
+		return "", nil, err
+	}
+	defer b.Close()
+	return fmt.Sprintf("bundle %s, digest %s, policy %s", out, digest, spec.Policy.Spec), b.Manifest().Files, nil
+}
+
+// exportModels writes plain models.
+func exportModels(ctx context.Context, out string, spec bundle.Spec) (string, []bundle.File, error) {
+	files, err := bundle.WriteModels(ctx, out, spec)
+	return "models " + out, files, err
 }
 
 // openWeights opens a checkpoint or makes random weights, and says in one line where they come from

@@ -1,19 +1,22 @@
-// Package bundle has the directory that goes to a board: an ONNX model per level, the policy, an
-// excerpt of the latency table and, where known, class names, all listed with their digests in a
-// manifest.
+// Package bundle has the directory that goes to a board: the supernet's tensors that a family's levels
+// use, each once, the levels' own batch-normalisation statistics, the policy, an excerpt of the
+// latency table and, where known, class names, all listed with their digests in a manifest.
 //
 //	bundle/
-//	  manifest.json     what is in it; size and SHA-256 of every file below
-//	  manifest.sha256   SHA-256 of the manifest, as sha256sum -c reads it
-//	  levels/0.onnx     the least accurate level
-//	  levels/1.onnx ...
-//	  table.json        entries of the blocks that the levels use (optional)
-//	  labels.txt        one class name a line (optional)
+//	  manifest.json           what is in it; size and SHA-256 of every file below
+//	  manifest.sha256         SHA-256 of the manifest, as sha256sum -c reads it
+//	  supernet.safetensors    tensors under OFA's names, cut to what the widest level uses
+//	  statistics.safetensors  "LEVEL/NAME/mean" and "LEVEL/NAME/var" for every batch normalisation
+//	                          NAME of a level (optional: else the supernet's own serve)
+//	  table.json              entries of the blocks that the levels use (optional)
+//	  labels.txt              one class name a line (optional)
+//
+// Level makes a level's ONNX model from the tensors; it is the same, byte for byte, on every machine.
 //
 // Write makes a bundle in one step: a killed process leaves the old bundle or the new one. The same
 // inputs give the same bytes. Open believes nothing: it validates the manifest, refuses links,
 // files that are not listed and paths that lead elsewhere, and each file's digest is checked on the
-// very bytes that are returned.
+// very bytes that are used.
 //
 // The digests find damage, not malice: whoever can write the directory can write a matching
 // manifest. The package loads nothing into a runtime and fetches nothing.
@@ -30,6 +33,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/lut"
@@ -39,9 +43,10 @@ import (
 const (
 	manifestName = "manifest.json"
 	digestName   = "manifest.sha256"
+	supernetName = "supernet.safetensors"
+	momentsName  = "statistics.safetensors"
 	tableName    = "table.json"
 	labelsName   = "labels.txt"
-	levelsFolder = "levels"
 )
 
 // Errors that callers tell apart.
@@ -51,6 +56,8 @@ var (
 	ErrNotBundle = errors.New("not a bundle")
 	// ErrNewer is wrapped when a bundle was made by a later version of the format.
 	ErrNewer = errors.New("made by a newer dynofa: update this one")
+	// ErrOlder is wrapped when a bundle has a form that is no longer read.
+	ErrOlder = errors.New("made by an older dynofa: export it again")
 	// ErrDamaged is wrapped when a file's size or digest is not the manifest's.
 	ErrDamaged = errors.New("damaged")
 	// ErrAbsent is returned for an optional part that a bundle does not have.
@@ -64,6 +71,11 @@ type Bundle struct {
 	manifest *Manifest
 	digest   string
 	files    map[string]File
+
+	models struct {
+		sync.Mutex
+		*models // nil until a level is asked for, and after Forget
+	}
 }
 
 // Open opens and validates a bundle: the manifest and its digest, and that the directory holds
@@ -212,14 +224,6 @@ func (b *Bundle) Digest() string { return b.digest }
 // Manifest returns the manifest. The caller must not change it.
 func (b *Bundle) Manifest() *Manifest { return b.manifest }
 
-// Level returns the ONNX model of level i, verified. The caller owns it.
-func (b *Bundle) Level(i int) ([]byte, error) {
-	if i < 0 || i >= len(b.manifest.Levels) {
-		return nil, fmt.Errorf("bundle: %s: level %d is outside [0, %d]", b.dir, i, len(b.manifest.Levels)-1)
-	}
-	return b.read(b.manifest.Levels[i])
-}
-
 // Table returns the excerpt of the latency table, verified and valid, or ErrAbsent.
 func (b *Bundle) Table() (*lut.Table, error) {
 	if b.manifest.Table == "" {
@@ -255,10 +259,14 @@ func (b *Bundle) Labels() ([]string, error) {
 	return labels, nil
 }
 
-// Verify reads every file and returns the first error. It takes as long as reading and hashing the
-// whole bundle.
+// Verify reads every file, makes every level's model and returns the first error.
 func (b *Bundle) Verify(ctx context.Context) error {
-	for i := range b.manifest.Levels {
+	for _, f := range b.manifest.Files { // damage first: models take longer
+		if _, err := b.read(f.Path); err != nil {
+			return err
+		}
+	}
+	for i := range b.manifest.Family.Levels {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

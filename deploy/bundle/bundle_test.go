@@ -13,9 +13,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/onnx"
 	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/search/family"
 )
 
 var sameBits = cmp.Comparer(func(a, b unit.Nanoseconds) bool { return math.Float64bits(float64(a)) == math.Float64bits(float64(b)) })
@@ -42,11 +45,21 @@ func TestRoundTrip(t *testing.T) {
 	if d := cmp.Diff(spec.Policy, m.Policy); d != "" {
 		t.Error(d)
 	}
-	if m.CreatedBy != spec.CreatedBy || m.Weights != spec.Weights || m.Runtime != spec.Runtime || len(m.Levels) != 3 {
+	if m.CreatedBy != spec.CreatedBy || m.Weights != spec.Weights || m.Runtime != spec.Runtime || len(m.Family.Levels) != 3 {
 		t.Errorf("manifest %+v", m)
 	}
-	for i := range m.Levels {
-		want, _ := spec.Model(t.Context(), i)
+	space, err := supernet.ByName(m.Family.Space)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range m.Family.Levels {
+		if i == 1 {
+			b.Forget() // and read again
+		}
+		want, err := onnx.Network(space, l.Arch, spec.Supernet, onnx.Options{Statistics: spec.Statistics[i], Source: spec.Weights})
+		if err != nil {
+			t.Fatal(err)
+		}
 		got, err := b.Level(i)
 		if err != nil || string(got) != string(want) {
 			t.Errorf("level %d differs: %v", i, err)
@@ -110,11 +123,11 @@ func TestSameInputsSameBytes(t *testing.T) {
 	if d := cmp.Diff(a, b); d != "" {
 		t.Error(d)
 	}
-	if len(a) != 7 {
-		t.Errorf("%d files, want manifest, its digest, three levels, table and labels", len(a))
+	if len(a) != 6 {
+		t.Errorf("%d files, want manifest, its digest, supernet, statistics, table and labels", len(a))
 	}
 	if other := readAll(t, written(t, 2)); other["manifest.json"] == a["manifest.json"] {
-		t.Error("other models have the same manifest")
+		t.Error("other weights have the same manifest")
 	}
 }
 
@@ -131,25 +144,24 @@ func TestDigestFileIsReadBySha256sum(t *testing.T) {
 }
 
 // TestAnyFlippedByteIsRefused flips bits in every file: everywhere in the first and last 16 bytes
-// and at 50 places in between. It also cuts, extends and removes every file.
+// and at some 40 places in between. It also cuts, extends and removes every file.
 func TestAnyFlippedByteIsRefused(t *testing.T) {
 	dir := written(t, 1)
 	flips := 0
 	for name, data := range readAll(t, dir) {
 		path := filepath.Join(dir, filepath.FromSlash(name))
-		step := max(1, len(data)/50)
+		step := max(1, len(data)/40)
 		for i := 0; i < len(data); i++ {
 			if i > 16 && i < len(data)-16 && i%step != 0 {
 				continue
 			}
-			bad := []byte(data)
-			bad[i] ^= 1 << (i % 8)
-			put(t, path, string(bad))
+			patch(t, path, int64(i), data[i]^1<<(i%8))
 			if err := check(dir); err == nil {
 				t.Errorf("%s: byte %d flipped and accepted", name, i)
 			} else if !strings.Contains(err.Error(), filepath.Base(path)) && !strings.Contains(err.Error(), "manifest") {
 				t.Errorf("%s: byte %d: the error names no file: %v", name, i, err)
 			}
+			patch(t, path, int64(i), data[i])
 			flips++
 		}
 		for _, bad := range []string{data[:len(data)-1], data + "\n", ""} {
@@ -172,39 +184,127 @@ func TestAnyFlippedByteIsRefused(t *testing.T) {
 	t.Logf("%d flipped bytes refused", flips)
 }
 
-func TestDigestIsCheckedOnTheBytesReturned(t *testing.T) {
+func TestDigestIsCheckedOnTheBytesUsed(t *testing.T) {
 	dir := written(t, 1)
 	b, err := bundle.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	put(t, filepath.Join(dir, "levels/1.onnx"), strings.Repeat("x", 6000)) // same size, after Open
+	path := filepath.Join(dir, "statistics.safetensors")
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, path, strings.Repeat("x", len(good))) // same size, after Open
 	if _, err := b.Level(1); !errors.Is(err, bundle.ErrDamaged) {
 		t.Errorf("error %v", err)
 	}
-	if _, err := b.Level(0); err != nil {
-		t.Errorf("the other level: %v", err)
+	put(t, path, string(good))
+	if _, err := b.Level(1); err != nil {
+		t.Errorf("put right: %v", err)
+	}
+}
+
+// Write makes every level once, so weights that do not serve are found before a board has them.
+func TestWriteRefusesUnusableWeights(t *testing.T) {
+	for name, change := range map[string]func(*bundle.Spec){
+		"other space":      func(s *bundle.Spec) { s.Supernet = weightsOf(t, 0.5) },
+		"statistics short": func(s *bundle.Spec) { delete(s.Statistics[2], "blocks.1.conv.depth_conv.bn.bn") },
+		"statistics NaN":   func(s *bundle.Spec) { s.Statistics[2]["first_conv.bn"].Mean[0] = float32(math.NaN()) },
+		"other level's":    func(s *bundle.Spec) { s.Statistics[1], s.Statistics[2] = s.Statistics[2], s.Statistics[1] },
+		"too few levels":   func(s *bundle.Spec) { s.Statistics = s.Statistics[:2] },
+	} {
+		spec := mustFixture(t, 1)
+		change(&spec)
+		if _, err := bundle.Write(t.Context(), filepath.Join(t.TempDir(), "b"), spec); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func weightsOf(t *testing.T, width float64) onnx.Weights {
+	s, err := supernet.OFAMobileNetV3(width, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := onnx.RandomWeights(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// A bundle of six levels of which one is the whole supernet takes little more than that level's own
+// model, where six models take several times as much.
+func TestBundleIsAsLargeAsItsLargestLevel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 45 MB")
+	}
+	s, err := supernet.ByName("ofa-mbv3-w1.2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := onnx.RandomWeights(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec := mustFixture(t, 1)
+	spec.Family = &family.Family{Name: "six", Space: s.Name, Source: "test"}
+	spec.Supernet, spec.Statistics, spec.Table, spec.Labels = w, nil, nil, nil
+	for i, a := range []supernet.Arch{s.Uniform(3, 3, 2, 160), s.Uniform(3, 4, 2, 176), s.Uniform(5, 4, 3, 192), s.Uniform(5, 6, 3, 208), s.Uniform(7, 4, 4, 224), s.Largest()} {
+		if a, err = s.Canonical(a); err != nil {
+			t.Fatal(err)
+		}
+		m, err := moments(s, a, uint64(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Statistics = append(spec.Statistics, m)
+		spec.Family.Levels = append(spec.Family.Levels, family.Level{Arch: a, Accuracy: unit.Accuracy(.7 + .01*float64(i)), AccuracyOrigin: family.AccuracyStandIn,
+			Latencies: []family.Latency{{Processor: "cpu", Latency: unit.Milliseconds(float64(i + 1)), Origin: lut.Modelled}}})
+	}
+	dir := filepath.Join(t.TempDir(), "b")
+	if _, err := bundle.Write(t.Context(), dir, spec); err != nil {
+		t.Fatal(err)
+	}
+	b, err := bundle.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	var size, all, largest int64
+	for _, f := range b.Manifest().Files {
+		size += f.Size
+	}
+	for i := range spec.Family.Levels {
+		model, err := b.Level(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += int64(len(model))
+		largest = max(largest, int64(len(model)))
+	}
+	t.Logf("bundle %v, largest level %v (%.3f times), six models %v (%.2f times)", unit.Bytes(size), unit.Bytes(largest),
+		float64(size)/float64(largest), unit.Bytes(all), float64(all)/float64(largest))
+	if float64(size) > 1.1*float64(largest) {
+		t.Errorf("%d bytes are more than 1.1 times %d", size, largest)
 	}
 }
 
 func TestOpenRefusesWhatIsNotListed(t *testing.T) {
-	outside := filepath.Join(t.TempDir(), "outside.onnx")
+	outside := filepath.Join(t.TempDir(), "outside")
 	for name, change := range map[string]func(dir string) error{
 		"extra file":   func(dir string) error { return os.WriteFile(filepath.Join(dir, "extra"), nil, 0o644) },
-		"extra weight": func(dir string) error { return os.WriteFile(filepath.Join(dir, "levels", "weights.bin"), nil, 0o644) },
+		"extra weight": func(dir string) error { return os.WriteFile(filepath.Join(dir, "weights.bin"), nil, 0o644) },
 		"extra folder": func(dir string) error { return os.Mkdir(filepath.Join(dir, "more"), 0o755) },
 		"file as link to outside": func(dir string) error {
-			p := filepath.Join(dir, "levels", "0.onnx")
+			p := filepath.Join(dir, "supernet.safetensors")
 			return errors.Join(os.Rename(p, outside), os.Symlink(outside, p))
 		},
 		"file as link inside": func(dir string) error {
-			p := filepath.Join(dir, "levels", "0.onnx")
-			return errors.Join(os.Remove(p), os.Symlink("1.onnx", p))
-		},
-		"folder as link": func(dir string) error {
-			p := filepath.Join(dir, "levels")
-			return errors.Join(os.Rename(p, outside+".d"), os.Symlink(outside+".d", p))
+			p := filepath.Join(dir, "statistics.safetensors")
+			return errors.Join(os.Remove(p), os.Symlink("supernet.safetensors", p))
 		},
 		"manifest as link": func(dir string) error {
 			p := filepath.Join(dir, "manifest.json")
@@ -302,6 +402,6 @@ func ExampleWrite() {
 	}
 	defer b.Close()
 	model, err := b.Level(2)
-	fmt.Println(b.Manifest().Family.Name, len(model), "bytes,", b.Manifest().Weights, err)
-	// Output: tiny 9000 bytes, none: random bytes, seed 1 <nil>
+	fmt.Println(b.Manifest().Family.Name, len(model) > 1e6, b.Manifest().Weights, err)
+	// Output: tiny true random, seed 1 <nil>
 }

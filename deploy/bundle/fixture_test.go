@@ -14,12 +14,13 @@ import (
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/onnx"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
 )
 
-// fixture returns the spec of a bundle with three levels of the tiny space. The models are random
-// bytes, a different set per seed: the package never looks into them.
+// fixture returns the spec of a bundle with three levels of the tiny space, with random weights that
+// differ from seed to seed; levels 1 and 2 have statistics of their own.
 func fixture(seed uint64) (bundle.Spec, error) {
 	s, err := supernet.OFAMobileNetV3(0.25, 10)
 	if err != nil {
@@ -56,20 +57,42 @@ func fixture(seed uint64) (bundle.Spec, error) {
 	for i := range labels {
 		labels[i] = fmt.Sprintf("class %d, né", i)
 	}
-	return bundle.Spec{
-		CreatedBy: "dynofa test", Family: f, Weights: fmt.Sprintf("none: random bytes, seed %d", seed),
-		Model: func(_ context.Context, level int) ([]byte, error) {
-			rng := rand.New(rand.NewPCG(seed, uint64(level)))
-			b := make([]byte, 3000*(level+1))
-			for i := range b {
-				b[i] = byte(rng.Uint32())
+	w, err := onnx.RandomWeights(s, seed)
+	if err != nil {
+		return bundle.Spec{}, err
+	}
+	statistics := make([]map[string]onnx.Moments, len(f.Levels))
+	for i := range statistics {
+		if i > 0 {
+			if statistics[i], err = moments(s, f.Levels[i].Arch, seed+uint64(i)); err != nil {
+				return bundle.Spec{}, err
 			}
-			return b, nil
-		},
+		}
+	}
+	return bundle.Spec{
+		CreatedBy: "dynofa test", Family: f, Weights: w.Source(), Supernet: w, Statistics: statistics,
 		Policy:  bundle.Policy{Spec: "slack", Params: map[string]string{"margin": "5%"}},
 		Runtime: bundle.Runtime{Name: "onnxruntime", MinVersion: "1.24.0", Provider: "cpu"},
 		Table:   table, Labels: labels, Notes: []string{"weights are random"},
 	}, nil
+}
+
+// moments makes statistics up.
+func moments(s *supernet.Space, a supernet.Arch, seed uint64) (map[string]onnx.Moments, error) {
+	norms, err := onnx.BatchNorms(s, a)
+	if err != nil {
+		return nil, err
+	}
+	rng := rand.New(rand.NewPCG(seed, 9))
+	all := map[string]onnx.Moments{}
+	for _, n := range norms {
+		m := onnx.Moments{Mean: make([]float32, n.Channels), Var: make([]float32, n.Channels)}
+		for i := range m.Mean {
+			m.Mean[i], m.Var[i] = rng.Float32()-.5, rng.Float32()+.5
+		}
+		all[n.Name] = m
+	}
+	return all, nil
 }
 
 func mustFixture(t testing.TB, seed uint64) bundle.Spec {
@@ -129,6 +152,19 @@ func edit(t testing.TB, dir, manifest string) {
 func put(t testing.TB, name, data string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(data), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// patch writes one byte of a file.
+func patch(t testing.TB, name string, at int64, v byte) {
+	t.Helper()
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte{v}, at); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -17,17 +17,18 @@ import (
 )
 
 // Format and Schema begin every manifest. A bundle with a higher schema is refused; a change that an
-// older program would misread raises it.
+// older program would misread raises it. Schema 1, of which no release was made, held a model per
+// level.
 const (
 	Format = "dynofa bundle"
-	Schema = 1
+	Schema = 2
 )
 
 // Limits of what a bundle may hold.
 const (
 	MaxManifest = 4 << 20 // bytes of manifest.json
 	MaxFile     = 1 << 30 // bytes of one file; the largest published supernet takes 43 MB
-	maxFiles    = family.MaxLevels + 2
+	maxFiles    = 4
 	maxParams   = 64
 	maxNotes    = 256
 	maxText     = 4096 // bytes of a one-line text
@@ -41,15 +42,16 @@ type Manifest struct {
 	Schema    int    `json:"schema"`     // Schema
 	CreatedBy string `json:"created_by"` // program and version
 	// Family names the supernet's space; level i of the bundle is level i of the family.
-	Family  family.Family `json:"family"`
-	Weights string        `json:"weights"` // one line: where the weights come from
-	Policy  Policy        `json:"policy"`
-	Runtime Runtime       `json:"runtime"`
-	Levels  []string      `json:"levels"`           // file of each level's ONNX model
-	Table   string        `json:"table,omitempty"`  // file of the latency table's excerpt
-	Labels  string        `json:"labels,omitempty"` // file of the class names
-	Notes   []string      `json:"notes,omitempty"`  // doubts that travel with the bundle
-	Files   []File        `json:"files"`            // ascending by path
+	Family     family.Family `json:"family"`
+	Weights    string        `json:"weights"` // one line: where the weights come from
+	Policy     Policy        `json:"policy"`
+	Runtime    Runtime       `json:"runtime"`
+	Supernet   string        `json:"supernet"`             // file of the supernet's tensors, those that the levels use
+	Statistics string        `json:"statistics,omitempty"` // file of the levels' batch-normalisation statistics
+	Table      string        `json:"table,omitempty"`      // file of the latency table's excerpt
+	Labels     string        `json:"labels,omitempty"`     // file of the class names
+	Notes      []string      `json:"notes,omitempty"`      // doubts that travel with the bundle
+	Files      []File        `json:"files"`                // ascending by path
 }
 
 // Policy is the runtime manager that the bundle was made for.
@@ -113,8 +115,13 @@ func parseManifest(data []byte) (*Manifest, error) {
 		Schema int    `json:"schema"`
 	}
 	// A later schema may have any other fields; what is wrong with this one is found below.
-	if json.Unmarshal(data, &head) == nil && head.Format == Format && head.Schema > Schema {
-		return nil, fmt.Errorf("%s: schema %d, this program knows up to %d: %w", manifestName, head.Schema, Schema, ErrNewer)
+	if json.Unmarshal(data, &head) == nil && head.Format == Format {
+		if head.Schema > Schema {
+			return nil, fmt.Errorf("%s: schema %d, this program knows up to %d: %w", manifestName, head.Schema, Schema, ErrNewer)
+		}
+		if head.Schema == 1 {
+			return nil, fmt.Errorf("%s: schema 1: %w", manifestName, ErrOlder)
+		}
 	}
 	var m Manifest
 	err := decode(data, &m)
@@ -218,9 +225,6 @@ func (m *Manifest) checkFiles() error {
 	if len(m.Files) > maxFiles {
 		return fmt.Errorf("%d files are more than %d", len(m.Files), maxFiles)
 	}
-	if len(m.Levels) != len(m.Family.Levels) {
-		return fmt.Errorf("%d level files for a family of %d levels", len(m.Levels), len(m.Family.Levels))
-	}
 	roles := map[string]string{}
 	assign := func(role, path string) error {
 		if other, ok := roles[path]; ok {
@@ -229,15 +233,14 @@ func (m *Manifest) checkFiles() error {
 		roles[path] = role
 		return nil
 	}
+	if m.Supernet == "" {
+		return errors.New("no file of the supernet is named")
+	}
 	var errs []error
-	for i, p := range m.Levels {
-		errs = append(errs, assign(fmt.Sprintf("level %d", i), p))
-	}
-	if m.Table != "" {
-		errs = append(errs, assign("table", m.Table))
-	}
-	if m.Labels != "" {
-		errs = append(errs, assign("labels", m.Labels))
+	for _, part := range m.parts() {
+		if part.path != "" {
+			errs = append(errs, assign(part.role, part.path))
+		}
 	}
 	folded := map[string]bool{manifestName: true, digestName: true}
 	for i, f := range m.Files {
@@ -257,13 +260,20 @@ func (m *Manifest) checkFiles() error {
 		delete(roles, f.Path)
 	}
 	if len(roles) > 0 {
-		for _, p := range slices.Concat(m.Levels, []string{m.Table, m.Labels}) {
-			if role := roles[p]; role != "" {
-				errs = append(errs, fmt.Errorf("the file of %s, %q, is not listed", role, p))
+		for _, part := range m.parts() {
+			if roles[part.path] != "" {
+				errs = append(errs, fmt.Errorf("the file of %s, %q, is not listed", part.role, part.path))
 			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// part is a file with a purpose; path is empty where a bundle has no such part.
+type part struct{ role, path string }
+
+func (m *Manifest) parts() []part {
+	return []part{{"the supernet", m.Supernet}, {"statistics", m.Statistics}, {"the table", m.Table}, {"labels", m.Labels}}
 }
 
 // check returns an error unless f's own fields make sense.

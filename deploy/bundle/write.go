@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dynofa/dynofa/deploy/onnx"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
@@ -22,15 +23,17 @@ import (
 type Spec struct {
 	CreatedBy string
 	Family    *family.Family
-	// Model returns the ONNX model of a level. It is called once per level, in order, so that one
-	// model at a time is in memory.
-	Model   func(ctx context.Context, level int) ([]byte, error)
-	Weights string // one line: where the weights come from
-	Policy  Policy
-	Runtime Runtime
-	Table   *lut.Table // the excerpt that the levels need is taken
-	Labels  []string   // one per class
-	Notes   []string
+	Supernet  onnx.Weights // the whole supernet; what the levels use is taken
+	Weights   string       // one line: where the weights come from
+	// Statistics replaces the supernet's own batch-normalisation statistics, one map per level as
+	// onnx.Options.Statistics wants it, because those of a sub-network must be estimated again. A
+	// level whose map is nil keeps the supernet's; nil as a whole: all levels do.
+	Statistics []map[string]onnx.Moments
+	Policy     Policy
+	Runtime    Runtime
+	Table      *lut.Table // the excerpt that the levels need is taken
+	Labels     []string   // one per class
+	Notes      []string
 }
 
 // Write makes a bundle at dir and returns its digest. It builds a directory beside dir and puts it
@@ -157,11 +160,14 @@ func occupied(dir string) (bool, error) {
 	return true, nil
 }
 
-// ours reports whether Write makes files or folders of that name.
+// oldLevels is the folder of models in bundles of schema 1, which Write may replace.
+const oldLevels = "levels"
+
+// ours reports whether Write makes, or made, files or folders of that name.
 func ours(name string) bool {
 	folder, base := path.Split(name)
-	return slices.Contains([]string{manifestName, digestName, tableName, labelsName, levelsFolder}, name) ||
-		folder == levelsFolder+"/" && strings.HasSuffix(base, ".onnx")
+	return slices.Contains([]string{manifestName, digestName, supernetName, momentsName, tableName, labelsName, oldLevels}, name) ||
+		folder == oldLevels+"/" && strings.HasSuffix(base, ".onnx")
 }
 
 // tempDir makes a folder beside dir, after removing those of writers that were killed. The lock is
@@ -206,18 +212,16 @@ type writer struct {
 // begin checks what can be checked before anything is written.
 func (w *writer) begin() error {
 	s := &w.spec
-	if s.Family == nil || s.Model == nil {
-		return errors.New("family or models are missing")
+	if s.Family == nil || s.Supernet == nil {
+		return errors.New("family or supernet are missing")
+	}
+	if s.Statistics != nil && len(s.Statistics) != len(s.Family.Levels) {
+		return fmt.Errorf("statistics for %d levels, the family has %d", len(s.Statistics), len(s.Family.Levels))
 	}
 	w.manifest = Manifest{Format: Format, Schema: Schema, CreatedBy: s.CreatedBy, Family: *s.Family,
 		Weights: s.Weights, Policy: s.Policy, Runtime: s.Runtime, Notes: s.Notes}
-	m := w.manifest
-	m.Files = nil
-	for i := range s.Family.Levels { // a manifest as it will be, but for sizes and digests
-		m.Levels = append(m.Levels, levelFile(i))
-		m.Files = append(m.Files, File{levelFile(i), 1, strings.Repeat("0", 64)})
-	}
-	slices.SortFunc(m.Files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	m := w.manifest // as it will be, but for sizes and digests
+	m.Supernet, m.Files = supernetName, []File{{supernetName, 1, strings.Repeat("0", 64)}}
 	if err := m.Validate(); err != nil {
 		return err
 	}
@@ -244,25 +248,10 @@ func (w *writer) begin() error {
 	return nil
 }
 
-func levelFile(i int) string { return fmt.Sprintf("%s/%d.onnx", levelsFolder, i) }
-
 // files writes everything but the manifest.
 func (w *writer) files(ctx context.Context) error {
-	if err := os.Mkdir(filepath.Join(w.dir, levelsFolder), 0o755); err != nil {
+	if err := w.tensors(ctx); err != nil {
 		return err
-	}
-	for i := range w.spec.Family.Levels {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		model, err := w.spec.Model(ctx, i)
-		if err == nil {
-			err = w.add(levelFile(i), model)
-		}
-		if err != nil {
-			return fmt.Errorf("level %d: %w", i, err)
-		}
-		w.manifest.Levels = append(w.manifest.Levels, levelFile(i))
 	}
 	if w.spec.Table != nil {
 		data, err := encodeTable(w.spec.Table)
@@ -312,7 +301,6 @@ func (w *writer) finish() (string, error) {
 	return sum, errors.Join(
 		writeFile(filepath.Join(w.dir, manifestName), data),
 		writeFile(filepath.Join(w.dir, digestName), []byte(digestLine(sum))),
-		syncDir(filepath.Join(w.dir, levelsFolder)),
 		syncDir(w.dir))
 }
 

@@ -14,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dynofa/dynofa/datasets/checkpoint"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/onnx"
 )
 
 // alone fails the test if anything but the named entries stands in a folder.
@@ -53,7 +55,7 @@ func TestWriteReplacesABundle(t *testing.T) {
 		t.Error("different bundles have the same digest")
 	}
 	// A damaged bundle may be replaced, too.
-	put(t, filepath.Join(dir, "levels/0.onnx"), "")
+	put(t, filepath.Join(dir, "supernet.safetensors"), "")
 	if err := os.Remove(filepath.Join(dir, "manifest.sha256")); err != nil {
 		t.Fatal(err)
 	}
@@ -119,16 +121,11 @@ func makeFile(dir, name, data string) error {
 }
 
 func TestWriteFailsWhole(t *testing.T) {
-	broken := errors.New("broken")
 	for name, change := range map[string]func(*bundle.Spec, context.CancelFunc){
-		"model":  func(s *bundle.Spec, _ context.CancelFunc) { s.Model = failAt(s.Model, 2, broken) },
-		"empty":  func(s *bundle.Spec, _ context.CancelFunc) { s.Model = emptyAt(s.Model, 1) },
-		"cancel": func(s *bundle.Spec, cancel context.CancelFunc) { s.Model = cancelAt(s.Model, 1, cancel) },
-		"cancel at the end": func(s *bundle.Spec, cancel context.CancelFunc) {
-			s.Model = cancelAt(s.Model, 2, cancel)
-		},
+		"missing tensor": func(s *bundle.Spec, _ context.CancelFunc) { s.Supernet = without{s.Supernet, "classifier.linear.bias"} },
+		"cancel":         func(s *bundle.Spec, cancel context.CancelFunc) { s.Supernet = cancelAt{s.Supernet, cancel} },
 		"no family":      func(s *bundle.Spec, _ context.CancelFunc) { s.Family = nil },
-		"no models":      func(s *bundle.Spec, _ context.CancelFunc) { s.Model = nil },
+		"no weights":     func(s *bundle.Spec, _ context.CancelFunc) { s.Supernet = nil },
 		"NaN latency":    func(s *bundle.Spec, _ context.CancelFunc) { s.Family.Levels[1].Latencies[0].Latency = nan },
 		"inactive entry": func(s *bundle.Spec, _ context.CancelFunc) { s.Family.Levels[0].Arch.KS[3] = 7 },
 		"other space":    func(s *bundle.Spec, _ context.CancelFunc) { s.Family.Space = "resnet" },
@@ -170,33 +167,28 @@ func TestWriteFailsWhole(t *testing.T) {
 
 var nan = unit.Nanoseconds(math.NaN())
 
-type model = func(context.Context, int) ([]byte, error)
-
-func failAt(m model, at int, err error) model {
-	return func(ctx context.Context, i int) ([]byte, error) {
-		if i == at {
-			return nil, err
-		}
-		return m(ctx, i)
-	}
+// without lacks a tensor.
+type without struct {
+	onnx.Weights
+	name string
 }
 
-func emptyAt(m model, at int) model {
-	return func(ctx context.Context, i int) ([]byte, error) {
-		if i == at {
-			return nil, nil
-		}
-		return m(ctx, i)
+func (w without) Tensor(name string) (checkpoint.Tensor, bool) {
+	if name == w.name {
+		return checkpoint.Tensor{}, false
 	}
+	return w.Weights.Tensor(name)
 }
 
-func cancelAt(m model, at int, cancel context.CancelFunc) model {
-	return func(ctx context.Context, i int) ([]byte, error) {
-		if i == at {
-			cancel()
-		}
-		return m(ctx, i)
-	}
+// cancelAt cancels while weights are read.
+type cancelAt struct {
+	onnx.Weights
+	cancel context.CancelFunc
+}
+
+func (w cancelAt) Tensor(name string) (checkpoint.Tensor, bool) {
+	w.cancel()
+	return w.Weights.Tensor(name)
 }
 
 // childVariable names the folder in which a re-executed test binary writes bundles for ever.

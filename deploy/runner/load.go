@@ -13,8 +13,9 @@ import (
 // checked, into a session; it need not keep the bytes. If a level fails, the sessions made before
 // are closed again and the error names the level.
 func Load(ctx context.Context, b *bundle.Bundle, open func(model []byte) (Session, error)) ([]Session, error) {
+	defer b.Forget()
 	var sessions []Session
-	for i := range b.Manifest().Levels {
+	for i := range b.Manifest().Family.Levels {
 		err := ctx.Err()
 		var model []byte
 		if err == nil {

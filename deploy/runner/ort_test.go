@@ -70,12 +70,10 @@ func realBundle(t *testing.T) *bundle.Bundle {
 	dir := filepath.Join(t.TempDir(), "bundle")
 	_, err = bundle.Write(t.Context(), dir, bundle.Spec{
 		CreatedBy: "test", Family: f, Weights: w.Source(),
-		Model: func(_ context.Context, level int) ([]byte, error) {
-			return onnx.Network(s, f.Levels[level].Arch, w, onnx.Options{Source: w.Source()})
-		},
-		Policy:  bundle.Policy{Spec: "static:0"},
-		Runtime: bundle.Runtime{Name: "onnxruntime", MinVersion: "1.24.0", Provider: "cpu"},
-		Notes:   []string{"the weights are random"},
+		Supernet: w,
+		Policy:   bundle.Policy{Spec: "static:0"},
+		Runtime:  bundle.Runtime{Name: "onnxruntime", MinVersion: "1.24.0", Provider: "cpu"},
+		Notes:    []string{"the weights are random"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,6 +82,9 @@ func writeModels(ctx context.Context, dir string, spec Spec) (files []File, err 
 		return nil, err
 	}
 	if err := errors.Join(syncDir(temp), ctx.Err()); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) { // it is empty
 		return nil, err
 	}
 	if err := os.Rename(temp, dir); err != nil {

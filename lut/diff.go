@@ -63,7 +63,7 @@ type DiffRow struct {
 	High      float64 `json:"high"`
 	P         float64 `json:"p"`
 	Corrected float64 `json:"p_corrected"`
-	// Basis is what the test compares: "medians" or "means".
+	// Basis is what P rests on: "samples" (ranks), "medians" or "means".
 	Basis string `json:"basis,omitempty"`
 }
 
@@ -81,8 +81,11 @@ type DiffReport struct {
 
 // Diff compares table b with table a, entry by entry and in sums.
 //
-// Tables hold summaries, not samples, so the test is one of summaries: the difference of the
-// logarithms of both medians, divided by its standard error, against Student's t. An entry's
+// Where both tables have samples, P is that of Mann and Whitney's rank test; for sums it compares the
+// sums of the i-th samples of all blocks. The ratio is that of the medians, with the interval that
+// theirs imply. Where samples are missing, or RunToRun adds a doubt that is in no sample, the test is
+// one of summaries too: the difference of the logarithms of both medians, divided by its standard
+// error, against Student's t. An entry's
 // standard error is the width of its median's 95% interval in the units that order statistics give
 // (about 2 standard errors to either side), with about sqrt(n) degrees of freedom, because that
 // width is itself estimated from few spacings. Where only mean, standard deviation and count are
@@ -92,10 +95,10 @@ type DiffReport struct {
 // freedom are combined by Welch and Satterthwaite's rule, and all tests of the report are corrected
 // together by Holm's.
 //
-// A change of d in one of 100 blocks is found with a power of 90% from about n = 2 (7.4 s/d)^2
+// By medians, a change of d in one of 100 blocks is found with a power of 90% from about n = 2 (7.4 s/d)^2
 // samples per entry for lognormal noise of relative standard deviation s: 250 for 2% and s = 3%; a
 // change of d everywhere from about 100 times fewer, 6 at least. Below 20 samples per entry, the
-// tails of the test are only roughly right.
+// tails of that test are only roughly right. Ranks need about two thirds of the samples.
 //
 // It returns an error for tables that are not valid or of different spaces, or options out of range.
 // Tables at different operating points are compared, with a warning.

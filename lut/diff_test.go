@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -20,6 +21,16 @@ import (
 // lognormal noise, one sample in fifty half as long again, rounded to nanoseconds.
 func sampled(t testing.TB, s *supernet.Space, rng *rand.Rand, n int, factor func(i int) float64) *lut.Table {
 	t.Helper()
+	tab := withSamples(t, s, rng, n, factor)
+	for i := range tab.Entries {
+		tab.Entries[i].Latency.Samples = nil
+	}
+	return tab
+}
+
+// withSamples is sampled with the samples kept.
+func withSamples(t testing.TB, s *supernet.Space, rng *rand.Rand, n int, factor func(i int) float64) *lut.Table {
+	t.Helper()
 	tab := table(t, s, 160)
 	samples := make([]unit.Nanoseconds, n)
 	for i := range tab.Entries {
@@ -31,7 +42,12 @@ func sampled(t testing.TB, s *supernet.Space, rng *rand.Rand, n int, factor func
 			}
 			samples[j] = unit.Nanoseconds(math.Round(v))
 		}
-		tab.Entries[i].Latency = lut.Summarize(samples)
+		l := lut.Summarize(samples)
+		l.Samples = &lut.Samples{}
+		for _, v := range samples {
+			l.Samples.Times = append(l.Samples.Times, time.Duration(v))
+		}
+		tab.Entries[i].Latency = l
 	}
 	return tab
 }
@@ -48,11 +64,18 @@ func diff(t testing.TB, a, b *lut.Table, o lut.DiffOptions) *lut.DiffReport {
 }
 
 // The bars: at most 3 false alarms in 100 comparisons of 97 rows at the default alpha of 1%, and a
-// slow-down of 2% found with a power of 0.9 at least, in one block of 96 or in all of them.
+// slow-down of 2% found with a power of 0.9 at least, in one block of 96 or in all of them: by ranks
+// of samples, and where only summaries are known.
 func TestDiffAlarms(t *testing.T) {
+	t.Run("samples", func(t *testing.T) { diffAlarms(t, "samples", 300, withSamples, 20, 200) })
+	t.Run("medians", func(t *testing.T) { diffAlarms(t, "medians", 100, sampled, 20, 300) })
+}
+
+// diffAlarms finds a change in one block by enough samples only.
+func diffAlarms(t *testing.T, basis string, runs int, sampled func(testing.TB, *supernet.Space, *rand.Rand, int, func(int) float64) *lut.Table, few, enough int) {
 	s := space(t)
-	const runs, planted = 100, 37
-	for _, n := range []int{20, 300} {
+	const planted, trials = 37, 50
+	for _, n := range []int{few, enough} {
 		alarms, found, foundAll := 0, 0, 0
 		for run := range runs {
 			rng := rand.New(rand.NewPCG(uint64(run), uint64(n)))
@@ -66,7 +89,7 @@ func TestDiffAlarms(t *testing.T) {
 				}
 				return 1
 			}
-			if run%2 == 0 { // power on half of the runs
+			if run >= trials { // power on some of the runs
 				continue
 			}
 			r := diff(t, a, sampled(t, s, rng, n, slow), lut.DiffOptions{})
@@ -74,19 +97,24 @@ func TestDiffAlarms(t *testing.T) {
 				found++
 			}
 			r = diff(t, a, sampled(t, s, rng, n, func(int) float64 { return 1.02 }), lut.DiffOptions{})
+			for _, row := range r.Rows {
+				if row.Basis != basis {
+					t.Fatalf("%+v rests on %q", row, row.Basis)
+				}
+			}
 			if r.Rows[len(r.Rows)-1].Kind == lut.DiffColumn && r.Rows[len(r.Rows)-1].Verdict == lut.Slower {
 				foundAll++
 			}
 		}
-		t.Logf("n=%d: %d false alarms in %d comparisons; 2%% found in one block %d, in all of them %d times in %d", n, alarms, runs, found, foundAll, runs/2)
-		if alarms > 3 {
-			t.Errorf("n=%d: %d false alarms in %d comparisons, want at most 3", n, alarms, runs)
+		t.Logf("n=%d: %d false alarms in %d comparisons; 2%% found in one block %d, in all of them %d times in %d", n, alarms, runs, found, foundAll, trials)
+		if alarms > 3*runs/100 {
+			t.Errorf("n=%d: %d false alarms in %d comparisons, want at most 3 in 100", n, alarms, runs)
 		}
-		if n >= 300 && found < runs/2*9/10 {
-			t.Errorf("n=%d: 2%% in one block found %d times in %d, want 9 in 10", n, found, runs/2)
+		if n >= enough && found < trials*9/10 {
+			t.Errorf("n=%d: 2%% in one block found %d times in %d, want 9 in 10", n, found, trials)
 		}
-		if foundAll < runs/2*9/10 {
-			t.Errorf("n=%d: 2%% everywhere found %d times in %d, want 9 in 10", n, foundAll, runs/2)
+		if foundAll < trials*9/10 {
+			t.Errorf("n=%d: 2%% everywhere found %d times in %d, want 9 in 10", n, foundAll, trials)
 		}
 	}
 }
@@ -168,6 +196,48 @@ func TestDiffOfMeans(t *testing.T) {
 	}
 	if !slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "2 rows compare means") }) {
 		t.Errorf("warnings %q", r.Warnings)
+	}
+}
+
+// The sums of a sub-network's samples: a block that stands twice counts twice, and blocks of unequal
+// counts give as many sums as the shortest. P of 6 sums against 6 that are all larger is 2/binomial(12, 6).
+func TestDiffOfSamples(t *testing.T) {
+	s := space(t)
+	one := func(first time.Duration) *lut.Table {
+		tab := table(t, s, 160)
+		for i := range tab.Entries {
+			l := lut.Unknown()
+			l.N = 6 + i%2
+			l.P50, l.CILow, l.CIHigh = unit.Nanoseconds(first+9), unit.Nanoseconds(first), unit.Nanoseconds(first+18)
+			l.Samples = &lut.Samples{}
+			for j := range l.N {
+				l.Samples.Times = append(l.Samples.Times, first+time.Duration(j))
+			}
+			tab.Entries[i].Latency = l
+		}
+		return tab
+	}
+	a, b := one(1000), one(2000)
+	r := diff(t, a, b, lut.DiffOptions{Space: s, Archs: []supernet.Arch{s.Uniform(3, 3, 2, 160)}})
+	for _, row := range r.Rows {
+		want := 2. / 924
+		if row.Kind == lut.DiffBlock && row.P < want {
+			want = 2. / 3432 // of 7 against 7
+		}
+		if math.Abs(row.P-want) > 1e-12 || row.Basis != "samples" {
+			t.Errorf("%+v", row)
+		}
+	}
+	// A doubt that is in no sample needs the other test.
+	if r := diff(t, one(1000), one(1001), lut.DiffOptions{RunToRun: 0.1}); r.Rows[len(r.Rows)-1].Basis == "samples" {
+		t.Errorf("%+v", r.Rows[len(r.Rows)-1])
+	}
+	// So does a table that has them on one side only.
+	for i := range b.Entries {
+		b.Entries[i].Latency.Samples = nil
+	}
+	if r := diff(t, a, b, lut.DiffOptions{}); slices.ContainsFunc(r.Rows, func(r lut.DiffRow) bool { return r.Basis == "samples" }) {
+		t.Error("samples of one table were compared with nothing")
 	}
 }
 

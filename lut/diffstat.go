@@ -48,6 +48,9 @@ func (d *differ) add(kind DiffKind, name string, terms []term) {
 			tested := row
 			tested.Basis, tested.Verdict = basis.name, Same
 			tested.test(a, b, d.o.RunToRun)
+			if p, ok := rankTest(terms); ok && d.o.RunToRun == 0 {
+				tested.Basis, tested.P = "samples", p
+			}
 			if finite(tested.Ratio, tested.Low, tested.High, tested.P) {
 				d.report.Rows = append(d.report.Rows, tested)
 				return
@@ -62,6 +65,19 @@ func (d *differ) add(kind DiffKind, name string, terms []term) {
 		row.Ratio = ratio
 	}
 	d.report.Rows = append(d.report.Rows, row)
+}
+
+// rankTest compares sums of samples by their ranks; ok is false without samples on both sides.
+func rankTest(terms []term) (p float64, ok bool) {
+	a, b, times := make([]*Samples, len(terms)), make([]*Samples, len(terms)), make([]float64, len(terms))
+	for i, t := range terms {
+		a[i], b[i], times[i] = t.a.Samples, t.b.Samples, t.times
+	}
+	x, y := sampleSums(a, times), sampleSums(b, times)
+	if len(x) == 0 || len(y) == 0 {
+		return 0, false
+	}
+	return stats.MannWhitney(x, y), true
 }
 
 // finite reports whether no value is NaN or infinite: products of hostile numbers may be.

@@ -21,6 +21,9 @@ type Latency struct {
 	// warning says which.
 	Preempted int
 	Grade     Grade
+	// Samples are the N samples that the statistics rest on; nil where they are not known, as in most
+	// tables of others. Copies of a Latency share them.
+	Samples *Samples
 	// Warnings say what is doubtful; every report that uses the entry repeats them.
 	Warnings []string
 }
@@ -62,6 +65,9 @@ func (l Latency) Validate() error {
 		errs = append(errs, fmt.Errorf("count of preempted samples %d is negative", l.Preempted))
 	}
 	if err := l.Grade.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if err := l.Samples.validate(l.N); err != nil {
 		errs = append(errs, err)
 	}
 	for _, s := range []struct {

@@ -39,9 +39,10 @@ const (
 	kindNetwork = "network"
 )
 
-// WriteCSV writes a valid table with everything that is in it except its ID: lines "# name: value"
+// WriteCSV writes a valid table with everything that is in it except its ID and its raw samples
+// (which WriteGoBench writes): lines "# name: value"
 // for operating point, origin, provenance, calibration and warnings, then a header row, then a row
-// per entry in key order and per network. ReadCSV reads it back unchanged. It does not change t.
+// per entry in key order and per network. ReadCSV reads it back. It does not change t.
 func WriteCSV(w io.Writer, t *lut.Table) error {
 	if err := t.Validate(); err != nil {
 		return fmt.Errorf("lut: export: %w", err)

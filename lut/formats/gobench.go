@@ -22,7 +22,8 @@ const benchTitle = "# dynofa latency table, Go benchmark format 1"
 const (
 	blockPrefix   = "BenchmarkBlock/r="
 	networkPrefix = "BenchmarkNetwork/arch="
-	rowPrefix     = "# row: " // followed by a row of a CSV table
+	rowPrefix     = "# row: "     // followed by a row of a CSV table
+	samplesPrefix = "# samples: " // followed by how many of the next benchmarks are the row's samples
 	unitLatency   = "ns/op"
 	unitTail      = "p99-ns/op"
 )
@@ -38,14 +39,14 @@ const operatingPointFields = 15
 //
 //	BenchmarkBlock/r=160/op=mbconv/in=88x88x24/out=44x44x32/mid=72/k=5/s=2/act=relu/se=1/res=0 300 123456 ns/op 131072 p99-ns/op
 //
-// with the number of samples, the central value and, where known, the 99th percentile. Lines that
-// begin with '#', which other readers of the format pass over, hold the rest for ReadGoBench. It
-// does not change t.
+// with the number of samples, the central value and, where known, the 99th percentile. An entry whose
+// samples are known has a line for each of them instead, of one iteration, so that benchstat compares
+// two tables by their samples. Lines that begin with '#', which other readers of the format pass over,
+// hold the rest for ReadGoBench. It does not change t.
 //
-// One table is one sample to benchstat, which needs six on either side for a test: profile a device
-// several times, write the tables one after another into one file, and compare two such files.
-// What benchstat then tests is the scatter from run to run, which no single table knows; lut.Diff
-// compares two tables by the intervals within them.
+// A table without samples is one sample to benchstat, which needs six on either side for a test:
+// write several tables one after another into one file. In either case benchstat sees what scatters
+// within its files and nothing else, and corrects no test for their number; lut.Diff does.
 //
 // Source: "Go Benchmark Data Format", design document 14313 of the Go project, and package
 // golang.org/x/perf/benchfmt.
@@ -80,6 +81,13 @@ func writeGoBench(w io.Writer, t *lut.Table) error {
 		b.WriteString(rowPrefix)
 		err := c.Write(cells)
 		c.Flush()
+		if l.Samples != nil {
+			fmt.Fprintf(b, "%s%d\n", samplesPrefix, l.N)
+			for _, d := range l.Samples.Times {
+				fmt.Fprintf(b, "%s 1 %d %s\n", name, d, unitLatency)
+			}
+			return err
+		}
 		fmt.Fprintf(b, "%s %d %s %s", name, l.N, benchNumber(float64(l.Central())), unitLatency)
 		if p99 := float64(l.P99); !math.IsNaN(p99) {
 			fmt.Fprintf(b, " %s %s", benchNumber(p99), unitTail)

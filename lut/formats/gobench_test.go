@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 	"unicode"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,8 +31,8 @@ func writeBench(t testing.TB, tab *lut.Table) []byte {
 	return b.Bytes()
 }
 
-// randomTable returns a valid table with hostile texts and numbers.
-func randomTable(t testing.TB, rng *rand.Rand) *lut.Table {
+// randomTable returns a valid table with hostile texts and numbers, some with samples if asked for.
+func randomTable(t testing.TB, rng *rand.Rand, samples bool) *lut.Table {
 	t.Helper()
 	texts := []string{"", "board", "a \"b\"", "line\nbreak", " space ", "\u00fc, \u4e16", "#", "name: value", "tab\there", "-8", "\"quoted\""}
 	text := func() string { return texts[rng.IntN(len(texts))] }
@@ -47,6 +48,12 @@ func randomTable(t testing.TB, rng *rand.Rand) *lut.Table {
 		if math.IsNaN(float64(l.Mean)) {
 			l.P50 = 5
 			l.P99 = 1e30
+		}
+		if samples && l.N > 0 && rng.IntN(2) == 0 {
+			l.Samples = &lut.Samples{Times: make([]time.Duration, l.N)}
+			for i := range l.Samples.Times {
+				l.Samples.Times[i] = time.Duration(rng.Int64N(1 << rng.IntN(52)))
+			}
 		}
 		l.Preempted, l.Grade = rng.IntN(3), []lut.Grade{lut.Ungraded, lut.GradeA, lut.GradeD}[rng.IntN(3)]
 		for range rng.IntN(3) {
@@ -82,7 +89,6 @@ func randomTable(t testing.TB, rng *rand.Rand) *lut.Table {
 // Tables survive both of dynofa's text forms unchanged, to the byte when written again.
 func TestRoundTripOfRandomTables(t *testing.T) {
 	for seed := range uint64(25) {
-		tab := randomTable(t, rand.New(rand.NewPCG(seed, 2)))
 		for name, c := range map[string]struct {
 			write func(*bytes.Buffer, *lut.Table) error
 			read  func(*bytes.Buffer) (*lut.Table, error)
@@ -90,6 +96,7 @@ func TestRoundTripOfRandomTables(t *testing.T) {
 			"csv":     {func(b *bytes.Buffer, t *lut.Table) error { return formats.WriteCSV(b, t) }, func(b *bytes.Buffer) (*lut.Table, error) { return formats.ReadCSV(b) }},
 			"gobench": {func(b *bytes.Buffer, t *lut.Table) error { return formats.WriteGoBench(b, t) }, func(b *bytes.Buffer) (*lut.Table, error) { return formats.ReadGoBench(b) }},
 		} {
+			tab := randomTable(t, rand.New(rand.NewPCG(seed, 2)), name == "gobench") // CSV holds no samples
 			var first, second bytes.Buffer
 			if err := c.write(&first, tab); err != nil {
 				t.Fatal(err)
@@ -177,6 +184,8 @@ func TestReadGoBenchErrors(t *testing.T) {
 		}
 		return strings.Replace(good, old, new, 1)
 	}
+	withSamples := sampledText(t)
+	without := func(line string) string { return strings.Replace(withSamples, line, "", 1) }
 	const pool = "BenchmarkBlock/r=160/op=pool/in=5x5x1152/out=1x1x1152"
 	for name, c := range map[string]struct{ text, want string }{
 		"other benchmark":   {"BenchmarkSort 5 3 ns/op\n", "line 1: benchmark \"BenchmarkSort\" is none of"},
@@ -205,12 +214,37 @@ func TestReadGoBenchErrors(t *testing.T) {
 		"header":            {replace("# origin", "# original"), "unknown name \"original\""},
 		"device in comment": {replace("# origin: ", "# device: \"x\"\n# origin: "), "device must be configuration"},
 		"much":              {strings.Repeat("a", 1<<23), "longer than"},
+		"sample missing":    {without(withSamples[strings.LastIndex(withSamples, "Benchmark"):]), "row"},
+		"samples":           {strings.Replace(withSamples, "# samples: 3", "# samples: 2", 1), "not the row's number of samples, 3"},
+		"samples twice":     {strings.Replace(withSamples, "# samples: 3", "# samples: 3\n# samples: 3", 1), "a row is not followed"},
+		"sample form":       {strings.Replace(withSamples, " 1 20 ns", " 1 20.5 ns", 1), "not a sample of the row"},
+		"sample count":      {strings.Replace(withSamples, " 1 20 ns", " 2 20 ns", 1), "not a sample of the row"},
+		"sample of another": {strings.Replace(withSamples, "r=160/op=pool/in=5x5x8/out=1x1x8 1 20", "r=164/op=pool/in=5x5x8/out=1x1x8 1 20", 1), "not a sample of the row"},
 		"configuration":     {manyNames(200), "more than 100 lines of configuration"},
 	} {
 		tab, err := formats.ReadGoBench(strings.NewReader(c.text))
 		if err == nil || tab != nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "line ") {
 			t.Errorf("%s: table %v, error %v, want one with a line and %q", name, tab != nil, err, c.want)
 		}
+	}
+}
+
+// sampledText is a table of one block with the samples 10, 20 and 40 ns.
+func sampledText(t testing.TB) string {
+	t.Helper()
+	l := lut.Summarize([]unit.Nanoseconds{10, 20, 40})
+	l.Samples = &lut.Samples{Times: []time.Duration{10, 20, 40}}
+	tab := &lut.Table{Space: "x", Point: lut.OperatingPoint{Device: "d", Processor: "p"}, Origin: lut.Measured, Source: "s",
+		Entries: []lut.Entry{{Key: lut.Key{Resolution: 160, Block: supernet.Block{Op: supernet.OpPool, In: supernet.Shape{Size: 5, Channels: 8}, Out: supernet.Shape{Size: 1, Channels: 8}}}, Latency: l}}}
+	return string(writeBench(t, tab))
+}
+
+// Samples are lines of their own, which is what benchstat takes its statistics from.
+func TestGoBenchSamples(t *testing.T) {
+	text := sampledText(t)
+	const name = "BenchmarkBlock/r=160/op=pool/in=5x5x8/out=1x1x8"
+	if want := "# samples: 3\n" + name + " 1 10 ns/op\n" + name + " 1 20 ns/op\n" + name + " 1 40 ns/op\n"; !strings.HasSuffix(text, want) {
+		t.Errorf("got\n%s\nwant at its end\n%s", text, want)
 	}
 }
 
@@ -227,6 +261,7 @@ func FuzzGoBench(f *testing.F) {
 	f.Add([]byte("device: x\nBenchmarkBlock/r=160/op=pool/in=5x5x1152/out=1x1x1152-8 1 100 ns/op\n"))
 	f.Add([]byte("# dynofa latency table, Go benchmark format 1\n# row: block\n"))
 	f.Add([]byte("BenchmarkNetwork/arch={\"ks\":[3]} 1 1 ns/op"))
+	f.Add([]byte(sampledText(f)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tab, err := formats.ReadGoBench(bytes.NewReader(data))
 		if err != nil || tab.Validate() != nil {

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -63,6 +65,7 @@ type benchReader struct {
 	// headerSeen has the names of "# name: value" lines.
 	headerSeen map[string]bool
 	row        *lut.Table      // the row before a benchmark, as a table of one
+	samples    int             // the benchmarks that are the row's samples, and still to come
 	plain      []sampled       // benchmarks without a row, by name in order of appearance
 	blocks     map[lut.Key]int // into plain
 	networks   map[string]int
@@ -79,8 +82,11 @@ type sampled struct {
 }
 
 func (b *benchReader) line(line []byte) error {
-	if !bytes.HasPrefix(line, []byte("Benchmark")) && b.row != nil {
-		return errors.New("a row is not followed by its benchmark")
+	if b.row != nil && !bytes.HasPrefix(line, []byte("Benchmark")) {
+		if b.samples > 0 || !bytes.HasPrefix(line, []byte(samplesPrefix)) {
+			return errors.New("a row is not followed by its benchmark")
+		}
+		return b.setSamples(line[len(samplesPrefix):])
 	}
 	switch {
 	case string(line) == benchTitle:
@@ -156,6 +162,26 @@ func (b *benchReader) setRow(text []byte) error {
 	return addCSVRow(b.row, cells)
 }
 
+// setSamples takes the number of samples of the row.
+func (b *benchReader) setSamples(text []byte) error {
+	l := b.rowLatency()
+	n, ok := parseCount(text)
+	if !ok || n == 0 || n != l.N {
+		return fmt.Errorf("%q is not the row's number of samples, %d", clip(string(text)), l.N)
+	}
+	b.samples = n
+	l.Samples = &lut.Samples{}
+	return nil
+}
+
+// rowLatency is the row's only latency.
+func (b *benchReader) rowLatency() *lut.Latency {
+	if len(b.row.Entries) == 1 {
+		return &b.row.Entries[0].Latency
+	}
+	return &b.row.Networks[0].Latency
+}
+
 // benchmark reads "NAME ITERATIONS VALUE UNIT [VALUE UNIT]...".
 func (b *benchReader) benchmark(line []byte) error {
 	if b.lines++; b.lines > maxBenchLines {
@@ -214,18 +240,24 @@ func withoutProcessors(name []byte) []byte {
 
 // take moves the row into the table after comparing it with its benchmark.
 func (b *benchReader) take(s sampled, value float64) error {
-	row := b.row
-	b.row = nil
-	var l lut.Latency
-	same := false
-	if len(row.Entries) == 1 && s.arch == "" {
-		l, same = row.Entries[0].Latency, row.Entries[0].Key == s.key
-	} else if len(row.Networks) == 1 {
-		l, same = row.Networks[0].Latency, row.Networks[0].Arch == s.arch
+	row, l := b.row, b.rowLatency()
+	same := len(row.Networks) == 1 && row.Networks[0].Arch == s.arch
+	if len(row.Entries) == 1 {
+		same = s.arch == "" && row.Entries[0].Key == s.key
 	}
-	if !same || float64(l.Central()) != value || l.N != s.iterations {
+	if b.samples > 0 {
+		d := time.Duration(value)
+		if !same || s.iterations != 1 || value >= math.MaxInt64 || float64(d) != value {
+			return errors.New("a benchmark is not a sample of the row before it, in whole nanoseconds")
+		}
+		l.Samples.Times = append(l.Samples.Times, d)
+		if b.samples--; b.samples > 0 {
+			return nil
+		}
+	} else if !same || float64(l.Central()) != value || l.N != s.iterations {
 		return errors.New("a benchmark differs from the row before it")
 	}
+	b.row = nil
 	b.t.Entries = append(b.t.Entries, row.Entries...)
 	b.t.Networks = append(b.t.Networks, row.Networks...)
 	return nil
@@ -260,7 +292,9 @@ func (b *benchReader) table() (*lut.Table, error) {
 		case len(p.values) == 1:
 			l = lut.Unknown()
 			l.N, l.Mean = p.iterations, p.values[0]
-		case p.many:
+		case !p.many:
+			l.Samples = wholeSamples(p.values)
+		default:
 			l.Warnings = []string{"its samples are means over several iterations, whose extremes are lost"}
 		}
 		if err := l.Validate(); err != nil {
@@ -276,6 +310,17 @@ func (b *benchReader) table() (*lut.Table, error) {
 		b.t.Origin, b.t.Source = lut.Imported, "benchmark results that do not say where they come from"
 	}
 	return b.t, nil
+}
+
+// wholeSamples returns samples that are all whole nanoseconds; nil otherwise.
+func wholeSamples(values []unit.Nanoseconds) *lut.Samples {
+	s := &lut.Samples{Times: make([]time.Duration, len(values))}
+	for i, v := range values {
+		if s.Times[i] = time.Duration(v); float64(v) >= math.MaxInt64 || unit.Nanos(s.Times[i]) != v {
+			return nil
+		}
+	}
+	return s
 }
 
 // importGoBench reads a table in the Go benchmark format as somebody else's.

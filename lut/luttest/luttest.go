@@ -68,13 +68,16 @@ func Table(seed, n int) *lut.Table {
 		case 2: // little known
 			e.Latency = lut.Unknown()
 			e.Latency.P50 = v
+			e.Latency.N, e.Latency.Samples = 1, &lut.Samples{Times: []time.Duration{time.Duration(v)}}
 		}
 		t.Entries = append(t.Entries, e)
 	}
 	t.Sort()
 	for i := range 3 {
 		arch := fmt.Sprintf(`{"ks":[3],"e":[%d],"d":[1],"r":128}`, 3+i)
-		t.Networks = append(t.Networks, lut.NetworkLatency{Arch: arch, Latency: lut.MeanOnly(50, 4e7+x, 2e5)})
+		l := lut.MeanOnly(3, 4e7+x, 2e5)
+		l.Samples = &lut.Samples{Times: []time.Duration{4e7 + time.Duration(seed), 0, 41 * time.Second}}
+		t.Networks = append(t.Networks, lut.NetworkLatency{Arch: arch, Latency: l})
 	}
 	return t
 }
@@ -128,7 +131,11 @@ func latencyText(l lut.Latency) string {
 			s += fmt.Sprintf(" %v", float64(v))
 		}
 	}
-	return s + fmt.Sprintf(" %d %q %q", l.Preempted, l.Grade, l.Warnings)
+	s += fmt.Sprintf(" %d %q %q", l.Preempted, l.Grade, l.Warnings)
+	if l.Samples != nil {
+		s += fmt.Sprintf(" %d", l.Samples.Times)
+	}
+	return s
 }
 
 func put(t *testing.T, s lut.Store, tab *lut.Table) int64 {

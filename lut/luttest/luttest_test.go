@@ -109,6 +109,8 @@ func TestDifferencesSeesEveryField(t *testing.T) {
 		"network":     func(t *lut.Table) { t.Networks[0].Arch += " " },
 		"networks":    func(t *lut.Table) { t.Networks = nil },
 		"std":         func(t *lut.Table) { t.Networks[2].Latency.Std++ },
+		"sample":      func(t *lut.Table) { t.Networks[2].Latency.Samples.Times[1]++ },
+		"no samples":  func(t *lut.Table) { t.Networks[2].Latency.Samples = nil },
 	} {
 		tab := luttest.Table(1, 4)
 		change(tab)

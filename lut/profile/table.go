@@ -86,6 +86,9 @@ func (r *run) summary(u int) lut.Latency {
 	times, preempted, aside := r.samples.units[u].use(r.Clock)
 	l := summarize(times, r.alpha())
 	l.Preempted = preempted
+	if len(times) > 0 {
+		l.Samples = &lut.Samples{Times: times}
+	}
 	if preempted > 0 && !aside { // the tail may be the others'
 		l.P99 = unit.Nanoseconds(math.NaN())
 	}
@@ -122,9 +125,9 @@ func (r *run) corrections(summaries []lut.Latency) (by []float64, facts []lut.Fa
 	s := r.plan.solveSeams(func(u int) float64 { return float64(summaries[u].P50) })
 	clamped := 0
 	for i, target := range r.plan.targets {
-		by[i] = s.of(target)
+		by[i] = math.Round(s.of(target)) // whole nanoseconds, as samples are
 		if most := mostCorrection * float64(summaries[i].Min); by[i] > most {
-			by[i] = most
+			by[i] = math.Floor(most)
 			clamped++
 		}
 	}
@@ -135,11 +138,18 @@ func (r *run) corrections(summaries []lut.Latency) (by []float64, facts []lut.Fa
 // mostCorrection is the share of a block's fastest run that may be taken off for its seams.
 const mostCorrection = 0.8
 
-// shift takes a constant off a distribution.
+// shift takes a constant, whole nanoseconds, off a distribution.
 func shift(l lut.Latency, by float64) lut.Latency {
 	d := unit.Nanoseconds(by)
 	for _, p := range []*unit.Nanoseconds{&l.Min, &l.P50, &l.P90, &l.P99, &l.Mean, &l.CILow, &l.CIHigh} {
 		*p -= d
+	}
+	if l.Samples != nil {
+		times := slices.Clone(l.Samples.Times)
+		for i := range times {
+			times[i] -= time.Duration(by)
+		}
+		l.Samples = &lut.Samples{Times: times}
 	}
 	return l
 }

@@ -172,6 +172,9 @@ func TestDamagedTables(t *testing.T) {
 		"quantiles":      {"UPDATE latency_entries SET p50_ns = 5e9 WHERE resolution = 128", "p90 is below p50"},
 		"infinite":       {"UPDATE latency_entries SET p99_ns = 9e999 WHERE resolution = 128", "p99 is +Inf"},
 		"network":        {"UPDATE latency_networks SET warnings = '[{}]'", "warnings \"[{}]\""},
+		"cut samples":    {"UPDATE latency_networks SET samples = x'80'", "samples are cut short"},
+		"empty samples":  {"UPDATE latency_networks SET samples = x''", "0 samples stand behind"},
+		"samples":        {"UPDATE latency_networks SET samples = x'01'", "1 samples stand behind"},
 		"infinite scale": {"UPDATE latency_tables SET calibration_scale = 9e999", "calibration scale +Inf"},
 	} {
 		path := studyFile(t)

@@ -22,7 +22,7 @@ const tableColumns = `space, device, processor, cpu_clock_hz, gpu_clock_hz, memo
 	calibration_offset_ns, calibration_scale, entry_count, grade`
 
 // latencyColumns are the columns of a distribution, in the order of latencyValues.
-const latencyColumns = "n, min_ns, p50_ns, p90_ns, p99_ns, mean_ns, std_ns, ci_low_ns, ci_high_ns, preempted, grade, warnings"
+const latencyColumns = "n, min_ns, p50_ns, p90_ns, p99_ns, mean_ns, std_ns, ci_low_ns, ci_high_ns, preempted, grade, warnings, samples"
 
 // PutTable implements lut.Store in one transaction.
 func (s *Study) PutTable(ctx context.Context, t *lut.Table) (int64, error) {
@@ -247,7 +247,7 @@ func latencyValues(l *lut.Latency) []any {
 		}
 		warnings = string(text)
 	}
-	return append(values, l.Preempted, string(l.Grade), warnings)
+	return append(values, l.Preempted, string(l.Grade), warnings, encodeSamples(l.Samples))
 }
 
 // statistics returns the statistics of l in the order of latencyColumns.
@@ -259,11 +259,12 @@ func statistics(l *lut.Latency) []*unit.Nanoseconds {
 func scanLatency(rows *sql.Rows, l *lut.Latency, first ...any) error {
 	var values [8]sql.NullFloat64
 	var warnings string
+	var samples []byte
 	targets := append(first, &l.N)
 	for i := range values {
 		targets = append(targets, &values[i])
 	}
-	if err := rows.Scan(append(targets, &l.Preempted, &l.Grade, &warnings)...); err != nil {
+	if err := rows.Scan(append(targets, &l.Preempted, &l.Grade, &warnings, &samples)...); err != nil {
 		return err
 	}
 	for i, v := range statistics(l) {
@@ -271,6 +272,10 @@ func scanLatency(rows *sql.Rows, l *lut.Latency, first ...any) error {
 		if values[i].Valid {
 			*v = unit.Nanoseconds(values[i].Float64)
 		}
+	}
+	var err error
+	if l.Samples, err = decodeSamples(samples); err != nil {
+		return err
 	}
 	if warnings == "[]" {
 		return nil

@@ -1,12 +1,13 @@
 package stats_test
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"gonum.org/v1/gonum/stat/distuv"
 
@@ -59,7 +60,7 @@ func TestHolm(t *testing.T) {
 		{[]float64{0.9, 0.8}, []float64{1, 1}},
 		{[]float64{nan, 0.04, nan}, []float64{nan, 0.04, nan}},
 	} {
-		if diff := cmp.Diff(c.want, stats.Holm(c.p), cmpopts.EquateNaNs(), cmpopts.EquateApprox(1e-12, 0)); diff != "" {
+		if diff := gocmp.Diff(c.want, stats.Holm(c.p), cmpopts.EquateNaNs(), cmpopts.EquateApprox(1e-12, 0)); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", c.p, diff)
 		}
 	}
@@ -100,7 +101,7 @@ func TestKendallTau(t *testing.T) {
 		{[]float64{1, 1, 2}, []float64{1, 2, 3}, 2 / math.Sqrt(6)},
 		{[]float64{1, 1}, []float64{1, 2}, math.NaN()},
 	} {
-		if got := stats.KendallTau(c.a, c.b); !cmp.Equal(got, c.want, cmpopts.EquateNaNs(), cmpopts.EquateApprox(1e-12, 0)) {
+		if got := stats.KendallTau(c.a, c.b); !gocmp.Equal(got, c.want, cmpopts.EquateNaNs(), cmpopts.EquateApprox(1e-12, 0)) {
 			t.Errorf("%v %v: %g, want %g", c.a, c.b, got, c.want)
 		}
 	}
@@ -169,6 +170,83 @@ func TestNonNegative(t *testing.T) {
 	if sweeps, ok := stats.NonNegative([]float64{1, 0.999, 0.999, 1}, []float64{1, 0.5}, x, 1e-15, 1); ok || sweeps != 1 {
 		t.Errorf("one sweep cannot be enough: %d, %v", sweeps, ok)
 	}
+}
+
+// The oracle takes every division of the pooled samples into two lists.
+func TestMannWhitney(t *testing.T) {
+	uneven := func(a, b []float64) float64 {
+		u := 0.0
+		for _, x := range a {
+			for _, y := range b {
+				u += float64(cmp.Compare(x, y)+1) / 2
+			}
+		}
+		return math.Abs(u - float64(len(a)*len(b))/2)
+	}
+	rng := rand.New(rand.NewPCG(3, 1))
+	for range 200 {
+		m, n := 1+rng.IntN(5), 1+rng.IntN(5)
+		all := rng.Perm(50)[:m+n]
+		split := func(mask int) (a, b []float64) {
+			for i, v := range all {
+				if mask>>i&1 == 1 {
+					a = append(a, float64(v))
+				} else {
+					b = append(b, float64(v))
+				}
+			}
+			return a, b
+		}
+		a, b := split(1<<m - 1)
+		as, of := 0, 0
+		for mask := range 1 << (m + n) {
+			if x, y := split(mask); len(x) == m {
+				of++
+				if uneven(x, y) >= uneven(a, b) {
+					as++
+				}
+			}
+		}
+		if got, want := stats.MannWhitney(a, b), float64(as)/float64(of); math.Abs(got-want) > 1e-12 {
+			t.Fatalf("%v, %v: %g, want %g", a, b, got, want)
+		}
+	}
+	// With ties, or above 20 samples, the approximation stays close to the share of random divisions.
+	for _, n := range []int{12, 30} {
+		a, b := make([]float64, n), make([]float64, n)
+		for i := range a {
+			a[i], b[i] = float64(rng.IntN(12)), float64(rng.IntN(12))+1.5
+			b[i] = math.Floor(b[i])
+		}
+		pooled := append(append([]float64{}, a...), b...)
+		as, of := 0, 20000
+		for range of {
+			rng.Shuffle(len(pooled), func(i, j int) { pooled[i], pooled[j] = pooled[j], pooled[i] })
+			if uneven(pooled[:n], pooled[n:]) >= uneven(a, b) {
+				as++
+			}
+		}
+		share := float64(as) / float64(of)
+		if got := stats.MannWhitney(a, b); math.Abs(got-share) > 0.1*share+4*math.Sqrt(share/float64(of)) {
+			t.Errorf("n=%d with ties: %g, share of divisions %g", n, got, share)
+		}
+	}
+	for _, c := range []struct {
+		a, b []float64
+		want float64
+	}{
+		{nil, []float64{1}, math.NaN()},
+		{[]float64{2, 2}, []float64{2, 2, 2}, 1},
+		{[]float64{1, 2, 3}, []float64{4, 5, 6}, 2. / 20}, // 1 of binomial(6, 3) orders, twice
+	} {
+		if got := stats.MannWhitney(c.a, c.b); !same(got, c.want) || !same(stats.MannWhitney(c.b, c.a), c.want) {
+			t.Errorf("%v %v: %g, want %g", c.a, c.b, got, c.want)
+		}
+	}
+}
+
+func same(a, b float64) bool {
+	return gocmp.Equal(a, b, cmpopts.EquateNaNs(), cmpopts.EquateApprox(1e-12, 0))
 }
 
 func ExampleWilson() {

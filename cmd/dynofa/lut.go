@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -76,7 +75,7 @@ func lutImportCommand() *cli.Command {
 			&cli.StringFlag{Name: "source", Usage: "one `LINE` that says where the files come from", Destination: &source},
 		},
 		Action: func(c *cli.Context) error {
-			if formats.Format(format) != formats.CSV {
+			if f := formats.Format(format); f != formats.CSV && f != formats.GoBench { // which say it themselves
 				if err := command.Required("device", point.Device, "processor", point.Processor); err != nil {
 					return err
 				}
@@ -284,25 +283,5 @@ func showProvenance(c *cli.Context, t *lut.Table) {
 	}
 	for _, n := range t.Networks {
 		fmt.Fprintf(c.App.Writer, "  whole network %v: %s\n", n.Latency.Central(), n.Arch)
-	}
-}
-
-func lutExportCommand() *cli.Command {
-	var t tableFlags
-	var out string
-	return &cli.Command{
-		Name:  "export",
-		Usage: "write a table as CSV, to standard output or a file",
-		Flags: append(t.flags(), &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE`; standard output if empty", Destination: &out}),
-		Action: func(c *cli.Context) error {
-			table, err := t.load(c)
-			if err != nil {
-				return err
-			}
-			if out == "" {
-				return formats.WriteCSV(c.App.Writer, table)
-			}
-			return command.WriteFile(out, func(f *os.File) error { return formats.WriteCSV(f, table) })
-		},
 	}
 }

@@ -86,7 +86,7 @@ func (s *server) run(ctx context.Context) (*Result, error) {
 	}
 	t := &trace.Trace{Header: s.header, Records: s.records}
 	return &Result{
-		Scenario: s.scenario, Trace: t, Metrics: Measure(t, s.processors[0].profile),
+		Scenario: s.scenario, Profile: s.processors[0].profile, Trace: t, Metrics: Measure(t, s.processors[0].profile),
 		Fingerprint: s.kernel.Fingerprint(),
 	}, nil
 }
@@ -194,7 +194,8 @@ func (s *server) decide() {
 func (s *server) observe() policy.Observation {
 	return policy.Observation{
 		Now: s.kernel.Now(), Level: s.lastLevel, Processor: s.lastProcessor, Busy: s.busy,
-		Waiting: s.queue.len(), Limit: s.scenario.Limit, MinAccuracy: s.scenario.Accuracy,
+		Waiting: s.queue.len(),
+		Limit:   s.scenario.LimitAt("", s.kernel.Now()), MinAccuracy: s.scenario.AccuracyAt("", s.kernel.Now()),
 	}
 }
 
@@ -259,7 +260,9 @@ func (s *server) complete(request int64) {
 		p.busy = false
 		s.busy &^= 1 << i
 		c, _ := s.records[p.record].Completion()
-		s.policy.Observe(c)
+		if s.header.Seen(c.End) {
+			s.policy.Observe(c)
+		}
 		for range p.size {
 			s.expect(s.source.after(s.kernel.Now(), true))
 		}

@@ -46,7 +46,7 @@ import (
 type Config struct {
 	Scenario *traffic.Scenario // required
 	Family   *family.Family    // required; it has the processors and the scenario's initial level
-	// Processors serve, by the family's names; nil stands for the scenario's processor alone.
+	// Processors serve, by the family's names; nil stands for the scenario's.
 	Processors []string
 	Policy     string // required: a spec such as "slack" or "static:3"
 	// Params are parameters of the policy. They go over those of the scenario for this policy, one by
@@ -64,9 +64,11 @@ type Config struct {
 
 // Result is what came out of a run.
 type Result struct {
-	Scenario *traffic.Scenario // that was played, shared with the Config
-	Trace    *trace.Trace
-	Metrics  Metrics
+	Scenario *traffic.Scenario // that was played
+	// Profile is the slow-down of the processor in this replication.
+	Profile traffic.Profile
+	Trace   *trace.Trace
+	Metrics Metrics
 	// Fingerprint condenses every event and decision of the run, see des.Kernel.Fingerprint: equal runs
 	// have equal fingerprints, whatever the program that wrote their traces.
 	Fingerprint uint64
@@ -96,7 +98,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		return nil, err
 	}
 	s.noteFamily()
-	s.source = newScenarioSource(c.Scenario, c.seed(), c.Replication)
+	s.source = newScenarioSource(s.scenario, c.seed(), c.Replication)
 	return s.run(ctx)
 }
 
@@ -126,6 +128,10 @@ func (c Config) prepare() (*server, error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("sim: %w", errors.Join(errs...))
 	}
+	if err := refuse(c.Scenario); err != nil {
+		return nil, fmt.Errorf("sim: scenario %s cannot be simulated: %w", c.Scenario.Name, err)
+	}
+	c.Scenario = single(c.Scenario)
 	f, err := restrict(c.Family, c.processors())
 	if err != nil {
 		return nil, fmt.Errorf("sim: scenario %s: %w", c.Scenario.Name, err)
@@ -149,10 +155,11 @@ func (c Config) prepare() (*server, error) {
 		kernel: des.New(),
 	}
 	for _, name := range c.processors() {
-		s.processors = append(s.processors, processor{profile: c.Scenario.Profile(name), loaded: c.Scenario.InitialLevel})
+		s.processors = append(s.processors, processor{profile: c.Scenario.ProfileIn(name, c.seed(), c.Replication), loaded: c.Scenario.InitialLevel})
 	}
 	s.self = s.kernel.Register(s)
 	s.header = c.header(f, params)
+	s.header.Blind = blind(c.Scenario)
 	return s, nil
 }
 
@@ -161,7 +168,7 @@ func (c Config) processors() []string {
 	if len(c.Processors) > 0 {
 		return c.Processors
 	}
-	return []string{c.Scenario.Processor}
+	return c.Scenario.Applications()[0].May()
 }
 
 // newPolicy builds the policy and returns it with its parameters, nil if it has none.

@@ -27,11 +27,11 @@ func plotTimelines(path string, results []*sim.Result) error {
 // is not part of a trace: it is taken from a scenario, which may be nil.
 func plotTraces(path string, traces []*trace.Trace, s *traffic.Scenario) error {
 	picture := simplot.Timeline{}
-	var profile traffic.Profile
-	if s != nil {
-		picture.Title, profile = s.Title, s.Profile(s.Processor)
-	}
 	for _, t := range traces {
+		var profile traffic.Profile
+		if s != nil {
+			picture.Title, profile = s.Title, s.ProfileIn(s.Applications()[0].Processor, t.Header.Seed, 0)
+		}
 		name := strings.TrimSuffix(filepath.Base(t.Name), filepath.Ext(t.Name))
 		picture.Runs = append(picture.Runs, simplot.Run{Name: name, Trace: t, Profile: profile})
 	}

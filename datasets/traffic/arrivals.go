@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Arrivals is a process that requests arrive by: one of [Periodic], [Poisson] and [ClosedLoop].
+// Arrivals is a process that requests arrive by: one of [Periodic], [Poisson], [Gamma], [MMPP], [Ramp],
+// [Superposition], [ClosedLoop], [LoadGen], [Recorded] and [Counted].
 type Arrivals interface {
 	// Kind returns the name of the process in scenario files.
 	Kind() string
@@ -15,6 +16,9 @@ type Arrivals interface {
 	// Rate returns the mean number of arrivals per second in the long run, or 0 if it depends on the
 	// answers.
 	Rate() float64
+	// Expected returns the mean number of arrivals before time d that are known beforehand, 0 if it depends on
+	// the answers.
+	Expected(d time.Duration) float64
 
 	problems(r *report)
 	file() arrivalsFile
@@ -26,6 +30,21 @@ type Source interface {
 	// returns false if no further arrival is known beforehand: of a closed loop after the first one, else
 	// beyond some 140 years. All randomness comes from rng.
 	Next(rng *rand.Rand) (time.Duration, bool)
+}
+
+// Label is what an arrival may carry beside its time.
+type Label struct {
+	// Limit is the request's own deadline relative to its arrival, 0: the scenario's.
+	Limit time.Duration
+	// Class is a name for the kind of request, empty if the trace has none.
+	Class string
+}
+
+// Labelled is a Source whose arrivals carry more than their time.
+type Labelled interface {
+	Source
+	// Label returns what the arrival that Next returned last carries.
+	Label() Label
 }
 
 // horizon is where sources end, so that times never overflow.
@@ -47,6 +66,9 @@ func (Periodic) Kind() string { return "periodic" }
 
 // Rate returns 1/Period.
 func (p Periodic) Rate() float64 { return 1 / p.Period.Seconds() }
+
+// Expected returns d/Period.
+func (p Periodic) Expected(d time.Duration) float64 { return float64(d) / float64(p.Period) }
 
 // Source starts the process with request 0.
 func (p Periodic) Source() Source { return &periodicSource{Periodic: p} }
@@ -91,33 +113,16 @@ func (Poisson) Kind() string { return "poisson" }
 // Rate returns PerSecond.
 func (p Poisson) Rate() float64 { return p.PerSecond }
 
-// Source starts the process.
-func (p Poisson) Source() Source { return &poissonSource{mean: 1e9 / p.PerSecond} }
+// Expected returns PerSecond times d.
+func (p Poisson) Expected(d time.Duration) float64 { return p.PerSecond * d.Seconds() }
 
-func (p Poisson) problems(r *report) {
-	if !(p.PerSecond >= MinRate && p.PerSecond <= MaxRate) {
-		r.add("rate", "%g per second is outside [%g/s, %g/s]", p.PerSecond, MinRate, MaxRate)
-	}
-}
+// Source starts the process.
+func (p Poisson) Source() Source { return &renewalSource{mean: 1e9 / p.PerSecond, gap: exponential} }
+
+func (p Poisson) problems(r *report) { r.rate("rate", p.PerSecond) }
 
 func (p Poisson) file() arrivalsFile {
 	return arrivalsFile{Kind: p.Kind(), Rate: rateText(p.PerSecond)}
-}
-
-type poissonSource struct {
-	mean float64 // ns
-	at   time.Duration
-	over bool
-}
-
-func (s *poissonSource) Next(rng *rand.Rand) (time.Duration, bool) {
-	gap := math.Round(exponential(rng) * s.mean)
-	s.over = s.over || gap > float64(horizon-s.at)
-	if s.over {
-		return 0, false
-	}
-	s.at += time.Duration(gap)
-	return s.at, true
 }
 
 // ClosedLoop is one user who asks again after each answer: the first request arrives at time 0, the next
@@ -134,21 +139,14 @@ func (ClosedLoop) Kind() string { return "closed-loop" }
 // Rate returns 0: it depends on the answers.
 func (ClosedLoop) Rate() float64 { return 0 }
 
+// Expected returns 0: it depends on the answers.
+func (ClosedLoop) Expected(time.Duration) float64 { return 0 }
+
 // Source returns the first arrival only.
-func (ClosedLoop) Source() Source { return &closedLoopSource{} }
+func (ClosedLoop) Source() Source { return &burstSource{left: 1} }
 
 func (c ClosedLoop) problems(r *report) { r.between("think", c.Think, 0, MaxDuration) }
 
 func (c ClosedLoop) file() arrivalsFile {
 	return arrivalsFile{Kind: c.Kind(), Think: durationText(c.Think)}
-}
-
-type closedLoopSource struct{ begun bool }
-
-func (s *closedLoopSource) Next(*rand.Rand) (time.Duration, bool) {
-	if s.begun {
-		return 0, false
-	}
-	s.begun = true
-	return 0, true
 }

@@ -2,6 +2,7 @@ package traffic
 
 import (
 	"fmt"
+	"io/fs"
 	"math"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 type decoder struct {
 	lines map[string]int // of a key's value
 	found report
+	files fs.FS // the folder of the scenario file, nil if there is none
 }
 
 // field is a key that an object may have, and what reads its value.
@@ -42,20 +44,21 @@ func (d *decoder) scenario(root *yaml.Node, s *Scenario) {
 		}},
 		field{"family", d.text(&s.Family)},
 		field{"processor", d.text(&s.Processor)},
+		field{"processors", d.processors(&s.Processor, &s.Processors)},
+		field{"board", d.text(&s.Board)},
+		field{"mode", d.text(&s.Mode)},
+		field{"governor", d.text(&s.Governor)},
+		field{"apps", func(n *yaml.Node, key string) { s.Apps = d.apps(n, key) }},
 		field{"arrivals", func(n *yaml.Node, key string) { s.Arrivals = d.arrivals(n, key) }},
 		field{"limit", d.duration(&s.Limit)},
-		field{"accuracy", func(n *yaml.Node, key string) {
-			a, err := unit.ParseAccuracy(d.scalar(n, key))
-			if err != nil && d.isScalar(n) {
-				d.problem(n, key, "%v", err)
-			}
-			s.Accuracy = a
-		}},
+		field{"accuracy", d.accuracy(&s.Accuracy)},
 		field{"initial_level", func(n *yaml.Node, key string) { s.InitialLevel = int(d.count(n, key, MaxLevel)) }},
 		field{"duration", d.duration(&s.Duration)},
 		field{"requests", func(n *yaml.Node, key string) { s.Requests = int64(d.count(n, key, MaxRequests)) }},
 		field{"seed", func(n *yaml.Node, key string) { s.Seed = d.count(n, key, math.MaxUint64) }},
 		field{"disturbances", func(n *yaml.Node, key string) { s.Disturbances = d.disturbances(n, key) }},
+		field{"co_runners", func(n *yaml.Node, key string) { s.CoRunners = d.coRunners(n, key) }},
+		field{"events", func(n *yaml.Node, key string) { s.Events = d.events(n, key) }},
 		field{"noise", func(n *yaml.Node, key string) { s.Noise = d.noise(n, key) }},
 		field{"switch_time", func(n *yaml.Node, key string) {
 			s.SwitchTimes = map[string]time.Duration{}
@@ -69,50 +72,39 @@ func (d *decoder) scenario(root *yaml.Node, s *Scenario) {
 	)
 }
 
-func (d *decoder) arrivals(n *yaml.Node, key string) Arrivals {
-	var kind string
-	var f struct {
-		period, jitter, think time.Duration
-		rate                  float64
-	}
-	d.object(n, key,
-		field{"kind", d.text(&kind)},
-		field{"period", d.duration(&f.period)},
-		field{"jitter", d.duration(&f.jitter)},
-		field{"think", d.duration(&f.think)},
-		field{"rate", func(n *yaml.Node, key string) { f.rate = d.rate(n, key) }},
-	)
-	if n.Kind != yaml.MappingNode {
-		return nil
-	}
-	switch kind {
-	case Periodic{}.Kind():
-		d.require(n, key, "period")
-		d.only(key, kind, "period", "jitter")
-		return Periodic{f.period, f.jitter}
-	case Poisson{}.Kind():
-		d.require(n, key, "rate")
-		d.only(key, kind, "rate")
-		return Poisson{f.rate}
-	case ClosedLoop{}.Kind():
-		d.only(key, kind, "think")
-		return ClosedLoop{f.think}
-	default:
-		d.require(n, key, "kind")
-		if line, given := d.lines[key+".kind"]; given {
-			d.problem(&yaml.Node{Line: line}, key+".kind", "%q is none of periodic, poisson, closed-loop", clip(kind))
-		}
-	}
-	return nil
+func (d *decoder) apps(n *yaml.Node, key string) []App {
+	var all []App
+	d.list(n, key, maxApps, func(n *yaml.Node, key string) {
+		var a App
+		d.object(n, key,
+			field{"name", d.text(&a.Name)},
+			field{"family", d.text(&a.Family)},
+			field{"processor", d.text(&a.Processor)},
+			field{"processors", d.processors(&a.Processor, &a.Processors)},
+			field{"arrivals", func(n *yaml.Node, key string) { a.Arrivals = d.arrivals(n, key) }},
+			field{"limit", d.duration(&a.Limit)},
+			field{"accuracy", d.accuracy(&a.Accuracy)},
+			field{"initial_level", func(n *yaml.Node, key string) { a.InitialLevel = int(d.count(n, key, MaxLevel)) }},
+		)
+		all = append(all, a)
+	})
+	return all
 }
 
-// only notes keys that belong to another kind of arrivals than the one given.
-func (d *decoder) only(key, kind string, names ...string) {
-	for _, name := range []string{"period", "jitter", "think", "rate"} {
-		line, given := d.lines[join(key, name)]
-		if given && !slices.Contains(names, name) {
-			d.problem(&yaml.Node{Line: line}, join(key, name), "has no meaning for kind %s", kind)
+// processors reads a list of which the first element also is the only processor for whoever knows just one.
+func (d *decoder) processors(first *string, all *[]string) func(*yaml.Node, string) {
+	return func(n *yaml.Node, key string) {
+		d.list(n, key, maxEntries, func(n *yaml.Node, key string) {
+			*all = append(*all, "")
+			d.text(&(*all)[len(*all)-1])(n, key)
+		})
+		if len(*all) == 0 {
+			return
 		}
+		if *first != "" {
+			d.problem(n, key, "processor is given as well")
+		}
+		*first = (*all)[0]
 	}
 }
 
@@ -134,6 +126,116 @@ func (d *decoder) disturbances(n *yaml.Node, key string) []Disturbance {
 	})
 	slices.SortFunc(all, func(a, b Disturbance) int { return strings.Compare(a.Processor, b.Processor) })
 	return all
+}
+
+func (d *decoder) coRunners(n *yaml.Node, key string) []CoRunner {
+	var all []CoRunner
+	d.list(n, key, maxEntries, func(n *yaml.Node, key string) {
+		var c CoRunner
+		d.object(n, key,
+			field{"processor", d.text(&c.Processor)},
+			field{"on", d.duration(&c.On)},
+			field{"off", d.duration(&c.Off)},
+			field{"slowdown", func(n *yaml.Node, key string) {
+				d.list(n, key, maxEntries, func(n *yaml.Node, key string) { c.Slowdowns = append(c.Slowdowns, d.number(n, key)) })
+			}},
+		)
+		d.require(n, key, "processor", "on", "off", "slowdown")
+		all = append(all, c)
+	})
+	return all
+}
+
+func (d *decoder) events(n *yaml.Node, key string) []Event {
+	var all []Event
+	d.list(n, key, MaxSteps, func(n *yaml.Node, key string) {
+		var e Event
+		var kind string
+		var to *yaml.Node
+		d.object(n, key,
+			field{"at", d.duration(&e.At)},
+			field{"kind", d.text(&kind)},
+			field{"to", func(n *yaml.Node, _ string) { to = n }},
+			field{"processor", d.text(&e.Processor)},
+			field{"app", d.text(&e.App)},
+			field{"sensor", d.text(&e.Sensor)},
+			field{"what", d.text(&e.What)},
+		)
+		d.require(n, key, "at", "kind", "to")
+		e.Kind = EventKind(kind)
+		d.only(key, kind, []string{"processor", "app", "sensor"}, eventKeys[e.Kind]...)
+		if to != nil {
+			d.eventValue(to, join(key, "to"), &e)
+		}
+		all = append(all, e)
+	})
+	return all
+}
+
+// eventKeys are the keys that only some kinds of events have.
+var eventKeys = map[EventKind][]string{
+	ClockEvent: {"processor"}, LimitEvent: {"app"}, AccuracyEvent: {"app"}, SensorEvent: {"sensor"},
+}
+
+// eventValue reads what an event changes something to.
+func (d *decoder) eventValue(n *yaml.Node, key string, e *Event) {
+	switch e.Kind {
+	case ClockEvent:
+		e.Clock = d.hertz(n, key)
+	case ModeEvent:
+		d.text(&e.Mode)(n, key)
+	case AmbientEvent:
+		text := d.scalar(n, key)
+		number, ok := strings.CutSuffix(text, "C")
+		c, err := decimal(strings.TrimSpace(number))
+		if d.isScalar(n) && (!ok || err != nil) {
+			d.problem(n, key, "%q is no temperature like 35C", clip(text))
+		}
+		e.Ambient = unit.Celsius(c)
+	case LimitEvent:
+		d.duration(&e.Limit)(n, key)
+	case AccuracyEvent:
+		d.accuracy(&e.Accuracy)(n, key)
+	case SensorEvent:
+		switch text := d.scalar(n, key); {
+		case text == "lost":
+			e.Lost = true
+		case text != "back" && d.isScalar(n):
+			d.problem(n, key, "%q is neither lost nor back", clip(text))
+		}
+	}
+}
+
+// hertz reads a frequency such as 510MHz.
+func (d *decoder) hertz(n *yaml.Node, key string) unit.Hertz {
+	text := d.scalar(n, key)
+	if !d.isScalar(n) {
+		return 0
+	}
+	for _, u := range []struct {
+		suffix, exponent string
+	}{{"GHz", "e9"}, {"MHz", "e6"}, {"kHz", "e3"}, {"Hz", "e0"}} {
+		if number, ok := strings.CutSuffix(text, u.suffix); ok {
+			number = strings.TrimSpace(number)
+			// The exponent's text is appended, so that the number is rounded once.
+			if f, err := decimal(number + u.exponent); err == nil {
+				return unit.Hertz(f)
+			}
+			break
+		}
+	}
+	d.problem(n, key, "%q is no frequency like 510MHz", clip(text))
+	return 0
+}
+
+func (d *decoder) accuracy(into *unit.Accuracy) func(*yaml.Node, string) {
+	return func(n *yaml.Node, key string) {
+		a, err := unit.ParseAccuracy(d.scalar(n, key))
+		if err != nil && d.isScalar(n) {
+			d.problem(n, key, "%v", err)
+		}
+		*into = a
+	}
 }
 
 func (d *decoder) noise(n *yaml.Node, key string) Noise {

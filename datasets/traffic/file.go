@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -51,19 +52,34 @@ func Builtin(name string) (*Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
-	return Parse(file, data)
+	folder, err := fs.Sub(builtin, "scenarios")
+	if err != nil {
+		return nil, fmt.Errorf("traffic: %w", err)
+	}
+	return ParseIn(folder, file, data)
 }
 
 // Load reads a scenario file: one YAML document of plain mappings, lists and values, with the keys
 //
 //	title, description, sources             texts; sources is a list
-//	family, processor                       names
+//	family, processor                       names; or processors: [cpu, gpu]
+//	board, mode, governor                   names; optional
 //	arrivals                                {kind: periodic, period: 40ms, jitter: 1ms},
-//	                                        {kind: poisson, rate: 30/s} or {kind: closed-loop, think: 0s}
+//	                                        {kind: poisson, rate: 30/s}, {kind: gamma, rate: 30/s, cv2: 4},
+//	                                        {kind: mmpp, states: [{rate: 10/s, stay: 2s}, {rate: 60/s, stay: 500ms}]},
+//	                                        {kind: ramp, rates: [{at: 0s, rate: 5/s}, {at: 1m, rate: 40/s}], cv2: 1},
+//	                                        {kind: superposition, of: [...]}, {kind: closed-loop, think: 0s},
+//	                                        {kind: single-stream}, {kind: multi-stream, samples: 8},
+//	                                        {kind: server, rate: 30/s}, {kind: offline, samples: 24576},
+//	                                        {kind: trace, file: a.csv, format: csv, from: 0s, speed: 1, class: a}
 //	limit, accuracy, initial_level          60ms, 76%, 3
+//	apps                                    list of {name: ..., family, processor, arrivals, limit, accuracy,
+//	                                        initial_level}, instead of these at the top
 //	duration, requests                      12s, 1000; at least one
 //	seed                                    whole number
 //	disturbances                            {gpu: [{at: 2.47s, slowdown: 1.23, what: a training job starts}]}
+//	co_runners                              [{processor: gpu, on: 5s, off: 10s, slowdown: [1.2, 1.5]}]
+//	events                                  [{at: 10s, kind: limit, to: 80ms}], see Event
 //	noise                                   none, {kind: lognormal, sigma: 0.02} or {kind: exponential}
 //	switch_time                             {ladder: 580ms}, by policy
 //	policies                                {ladder: {min_images: 40}}, parameters by policy
@@ -81,14 +97,22 @@ func Load(path string) (*Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
-	return Parse(path, data)
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("traffic: %w", err)
+	}
+	defer root.Close()
+	return ParseIn(root.FS(), path, data)
 }
 
 // Parse reads a scenario from the bytes of a file. The name stands in errors, and its last element without
 // extension becomes the scenario's Name. The error joins all problems (the first twenty of them) as errors
-// of type [*Error] with file, line and key.
-func Parse(name string, data []byte) (*Scenario, error) {
-	d := &decoder{lines: map[string]int{}}
+// of type [*Error] with file, line and key. Trace files are refused, since there is no folder to find them in.
+func Parse(name string, data []byte) (*Scenario, error) { return ParseIn(nil, name, data) }
+
+// ParseIn is Parse with the folder in which the trace files of the scenario lie.
+func ParseIn(folder fs.FS, name string, data []byte) (*Scenario, error) {
+	d := &decoder{lines: map[string]int{}, files: folder}
 	s := &Scenario{Name: baseName(name)}
 	if root := d.document(data); root != nil {
 		d.scenario(root, s)
@@ -97,12 +121,20 @@ func Parse(name string, data []byte) (*Scenario, error) {
 		d.found = *s.check()
 	}
 	for _, p := range d.found.problems {
+		if p.File != "" { // a trace file
+			continue
+		}
 		p.File = name
 		if p.Line == 0 {
 			p.Line = d.line(p.Key)
 		}
 	}
-	slices.SortStableFunc(d.found.problems, func(a, b *Error) int { return cmp.Compare(a.Line, b.Line) })
+	slices.SortStableFunc(d.found.problems, func(a, b *Error) int {
+		if a.File != b.File {
+			return 0
+		}
+		return cmp.Compare(a.Line, b.Line)
+	})
 	if err := d.found.err(); err != nil {
 		return nil, err
 	}
@@ -203,26 +235,76 @@ type (
 		Title        string                       `yaml:"title,omitempty"`
 		Description  string                       `yaml:"description,omitempty"`
 		Sources      []string                     `yaml:"sources,omitempty"`
-		Family       string                       `yaml:"family"`
-		Processor    string                       `yaml:"processor"`
-		Arrivals     arrivalsFile                 `yaml:"arrivals,flow"`
+		Family       string                       `yaml:"family,omitempty"`
+		Processor    string                       `yaml:"processor,omitempty"`
+		Processors   []string                     `yaml:"processors,omitempty,flow"`
+		Board        string                       `yaml:"board,omitempty"`
+		Mode         string                       `yaml:"mode,omitempty"`
+		Governor     string                       `yaml:"governor,omitempty"`
+		Arrivals     *arrivalsFile                `yaml:"arrivals,omitempty,flow"`
 		Limit        string                       `yaml:"limit,omitempty"`
 		Accuracy     string                       `yaml:"accuracy,omitempty"`
 		InitialLevel int                          `yaml:"initial_level,omitempty"`
 		Duration     string                       `yaml:"duration,omitempty"`
 		Requests     int64                        `yaml:"requests,omitempty"`
 		Seed         uint64                       `yaml:"seed,omitempty"`
+		Apps         []appFile                    `yaml:"apps,omitempty"`
 		Disturbances map[string][]stepFile        `yaml:"disturbances,omitempty"`
+		CoRunners    []coRunnerFile               `yaml:"co_runners,omitempty"`
+		Events       []eventFile                  `yaml:"events,omitempty"`
 		Noise        *noiseFile                   `yaml:"noise,omitempty,flow"`
 		SwitchTime   map[string]string            `yaml:"switch_time,omitempty"`
 		Policies     map[string]map[string]string `yaml:"policies,omitempty"`
 	}
 	arrivalsFile struct {
-		Kind   string `yaml:"kind"`
-		Period string `yaml:"period,omitempty"`
-		Jitter string `yaml:"jitter,omitempty"`
-		Rate   string `yaml:"rate,omitempty"`
-		Think  string `yaml:"think,omitempty"`
+		Kind    string         `yaml:"kind"`
+		Period  string         `yaml:"period,omitempty"`
+		Jitter  string         `yaml:"jitter,omitempty"`
+		Rate    string         `yaml:"rate,omitempty"`
+		CV2     float64        `yaml:"cv2,omitempty"`
+		States  []stateFile    `yaml:"states,omitempty"`
+		Rates   []rateFile     `yaml:"rates,omitempty"`
+		Of      []arrivalsFile `yaml:"of,omitempty"`
+		Think   string         `yaml:"think,omitempty"`
+		Samples int            `yaml:"samples,omitempty"`
+		File    string         `yaml:"file,omitempty"`
+		Format  string         `yaml:"format,omitempty"`
+		From    string         `yaml:"from,omitempty"`
+		Speed   float64        `yaml:"speed,omitempty"`
+		Class   string         `yaml:"class,omitempty"`
+	}
+	stateFile struct {
+		Rate string `yaml:"rate"`
+		Stay string `yaml:"stay"`
+	}
+	rateFile struct {
+		At   string `yaml:"at"`
+		Rate string `yaml:"rate"`
+	}
+	appFile struct {
+		Name         string       `yaml:"name"`
+		Family       string       `yaml:"family"`
+		Processor    string       `yaml:"processor,omitempty"`
+		Processors   []string     `yaml:"processors,omitempty,flow"`
+		Arrivals     arrivalsFile `yaml:"arrivals,flow"`
+		Limit        string       `yaml:"limit,omitempty"`
+		Accuracy     string       `yaml:"accuracy,omitempty"`
+		InitialLevel int          `yaml:"initial_level,omitempty"`
+	}
+	coRunnerFile struct {
+		Processor string    `yaml:"processor"`
+		On        string    `yaml:"on"`
+		Off       string    `yaml:"off"`
+		Slowdown  []float64 `yaml:"slowdown,flow"`
+	}
+	eventFile struct {
+		At        string `yaml:"at"`
+		Kind      string `yaml:"kind"`
+		Processor string `yaml:"processor,omitempty"`
+		App       string `yaml:"app,omitempty"`
+		Sensor    string `yaml:"sensor,omitempty"`
+		To        string `yaml:"to"`
+		What      string `yaml:"what,omitempty"`
 	}
 	stepFile struct {
 		At       string  `yaml:"at"`
@@ -243,9 +325,25 @@ func (s *Scenario) Marshal() ([]byte, error) {
 	}
 	f := scenarioFile{
 		Title: s.Title, Description: s.Description, Sources: s.Sources, Family: s.Family, Processor: s.Processor,
-		Arrivals: s.Arrivals.file(), Limit: durationText(s.Limit), Accuracy: accuracyText(s.Accuracy),
-		InitialLevel: s.InitialLevel, Duration: durationText(s.Duration), Requests: s.Requests, Seed: s.Seed,
+		Processors: s.Processors, Board: s.Board, Mode: s.Mode, Governor: s.Governor,
+		Limit: durationText(s.Limit), Accuracy: accuracyText(s.Accuracy), InitialLevel: s.InitialLevel, Duration: durationText(s.Duration), Requests: s.Requests, Seed: s.Seed,
 		Policies: s.Policies,
+	}
+	if len(s.Processors) > 0 {
+		f.Processor = ""
+	}
+	if s.Arrivals != nil {
+		arrivals := s.Arrivals.file()
+		f.Arrivals = &arrivals
+	}
+	for _, a := range s.Apps {
+		f.Apps = append(f.Apps, a.file())
+	}
+	for _, c := range s.CoRunners {
+		f.CoRunners = append(f.CoRunners, coRunnerFile{c.Processor, c.On.String(), c.Off.String(), c.Slowdowns})
+	}
+	for i := range s.Events {
+		f.Events = append(f.Events, s.Events[i].file())
 	}
 	if s.Noise.Kind == Lognormal || s.Noise.Kind == Exponential {
 		f.Noise = &noiseFile{string(s.Noise.Kind), s.Noise.Sigma}
@@ -273,6 +371,40 @@ func (s *Scenario) Marshal() ([]byte, error) {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+func (a *App) file() appFile {
+	f := appFile{
+		Name: a.Name, Family: a.Family, Processor: a.Processor, Processors: a.Processors, Arrivals: a.Arrivals.file(),
+		Limit: durationText(a.Limit), Accuracy: accuracyText(a.Accuracy), InitialLevel: a.InitialLevel,
+	}
+	if len(a.Processors) > 0 {
+		f.Processor = ""
+	}
+	return f
+}
+
+func (e *Event) file() eventFile {
+	f := eventFile{At: e.At.String(), Kind: string(e.Kind), Processor: e.Processor, App: e.App, Sensor: e.Sensor, What: e.What}
+	switch e.Kind {
+	case ClockEvent:
+		f.To = strconv.FormatFloat(float64(e.Clock), 'f', -1, 64) + "Hz"
+	case ModeEvent:
+		f.To = e.Mode
+	case AmbientEvent:
+		f.To = strconv.FormatFloat(float64(e.Ambient), 'f', -1, 64) + "C"
+	case LimitEvent:
+		f.To = e.Limit.String()
+	case AccuracyEvent:
+		if f.To = accuracyText(e.Accuracy); f.To == "" {
+			f.To = "0%"
+		}
+	case SensorEvent:
+		if f.To = "back"; e.Lost {
+			f.To = "lost"
+		}
+	}
+	return f
 }
 
 // durationText returns "" for 0, which leaves the key out.

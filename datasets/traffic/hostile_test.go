@@ -108,7 +108,7 @@ func TestBadFiles(t *testing.T) {
 		{"arrivals as text", replace("arrivals:\n  kind: poisson\n  rate: 30/s\n", "arrivals: poisson\n"), []place{{3, "arrivals"}}, "want a mapping"},
 		{"kind missing", replace("  kind: poisson\n", ""), []place{{3, "arrivals"}}, "kind is missing"},
 		{"kind empty", replace("poisson", `""`), []place{{4, "arrivals.kind"}}, "none of periodic"},
-		{"kind unknown", replace("poisson", "weibull"), []place{{4, "arrivals.kind"}}, "none of periodic, poisson, closed-loop"},
+		{"kind unknown", replace("poisson", "weibull"), []place{{4, "arrivals.kind"}}, "none of periodic, poisson, gamma, mmpp"},
 		{"rate missing", replace("  rate: 30/s\n", ""), []place{{3, "arrivals"}}, "rate is missing"},
 		{"rate without unit", replace("30/s", "30"), []place{{5, "arrivals.rate"}}, "no rate like 30/s"},
 		{"rate negative", replace("30/s", "-30/s"), []place{{5, "arrivals.rate"}}, "outside"},

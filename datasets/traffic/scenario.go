@@ -27,8 +27,14 @@ type Scenario struct {
 
 	// Family names the family of sub-networks: a built-in one such as "paper-gpu6", or one in the study.
 	Family string
-	// Processor names the processor that serves, as the family knows it.
-	Processor string
+	// Processor names the processor that serves, as the family knows it. Processors names all that may
+	// serve if they are several, Processor first; nil if there is only the one.
+	Processor  string
+	Processors []string
+	// Board names the board that the scenario runs on, with its clocks, power and temperature; empty: a processor
+	// of which nothing but the family's latencies is known. Mode is the board's power mode and Governor the rule that
+	// sets its clocks; empty: the board's default.
+	Board, Mode, Governor string
 
 	Arrivals Arrivals
 	// Limit is the deadline of each request relative to its arrival, and the latency that the manager is
@@ -49,6 +55,13 @@ type Scenario struct {
 	Seed uint64
 	// Disturbances has the slow-downs of each processor that has any, ascending by Processor.
 	Disturbances []Disturbance
+	// CoRunners come and go at random.
+	CoRunners []CoRunner
+	// Events are what else changes, ascending in At.
+	Events []Event
+	// Apps are the applications if there are several, or if the only one has a name. Then Family, Processor,
+	// Processors, Arrivals, Limit, Accuracy and InitialLevel above are zero.
+	Apps []App
 	// Noise multiplies each inference's latency. The zero value is none.
 	Noise Noise
 

@@ -34,7 +34,7 @@ func ExampleParse() {
 	fmt.Println(err)
 	// Output:
 	// traffic: mine.yaml:3: arrivals.rate: "30" is no rate like 30/s
-	// traffic: mine.yaml:4: limt: unknown key; known are title, description, sources, family, processor, arrivals, limit, accuracy, initial_level, duration, requests, seed, disturbances, noise, switch_time, policies
+	// traffic: mine.yaml:4: limt: unknown key; known are title, description, sources, family, processor, processors, board, mode, governor, apps, arrivals, limit, accuracy, initial_level, duration, requests, seed, disturbances, co_runners, events, noise, switch_time, policies
 }
 
 func ExampleStream() {

@@ -20,6 +20,13 @@ const (
 	MinSlowdown = 0.01
 	MaxSlowdown = 1000.0
 	MaxSigma    = 2.0
+	MinCV2      = 0.01 // of gaps
+	MaxCV2      = 1000.0
+	MaxStates   = 32   // of an MMPP
+	MaxClock    = 1e11 // Hz
+	MinAmbient  = -60  // degrees Celsius
+	MaxAmbient  = 150
+	maxApps     = 16
 	MaxLevel    = 999
 	MaxSteps    = 10_000 // per processor
 	maxEntries  = 100    // sources, processors, policies, parameters
@@ -66,17 +73,21 @@ func (s *Scenario) check() *report {
 	for i, source := range s.Sources {
 		r.text(fmt.Sprintf("sources[%d]", i), source, maxLine)
 	}
-	r.name("family", s.Family)
-	r.name("processor", s.Processor)
-	r.between("limit", s.Limit, 0, MaxDuration)
-	if err := s.Accuracy.Validate(); err != nil {
-		r.add("accuracy", "%v", err)
+	if len(s.Apps) > 0 {
+		s.checkApps(r)
+	} else {
+		s.checkApp(r)
 	}
-	if s.InitialLevel < 0 || s.InitialLevel > MaxLevel {
-		r.add("initial_level", "%d is outside [0, %d]", s.InitialLevel, MaxLevel)
+	r.optionalName("board", s.Board)
+	r.optionalName("mode", s.Mode)
+	r.optionalName("governor", s.Governor)
+	if s.Board == "" && (s.Mode != "" || s.Governor != "") {
+		r.add("", "mode and governor need a board")
 	}
 	s.checkLength(r)
 	s.checkDisturbances(r)
+	s.checkCoRunners(r)
+	s.checkEvents(r)
 	r.within("noise", s.Noise.problems)
 	s.checkPolicies(r)
 	return r
@@ -91,18 +102,35 @@ func (s *Scenario) checkLength(r *report) {
 	if s.Duration == 0 && s.Requests == 0 {
 		r.add("", "neither duration nor requests is given, so the scenario would never end")
 	}
+	if len(r.problems) > 0 || s.Requests > 0 {
+		return
+	}
+	n := 0.0
+	for _, a := range s.Applications() {
+		n += a.Arrivals.Expected(s.Duration)
+	}
+	if n > MaxRequests {
+		r.add("duration", "about %.3g requests would arrive, more than %d", n, MaxRequests)
+	}
+}
+
+// checkApp checks the only application.
+func (s *Scenario) checkApp(r *report) {
+	r.name("family", s.Family)
+	r.name("processor", s.Processor)
+	r.processors(s.Processor, s.Processors)
+	r.between("limit", s.Limit, 0, MaxDuration)
+	if err := s.Accuracy.Validate(); err != nil {
+		r.add("accuracy", "%v", err)
+	}
+	if s.InitialLevel < 0 || s.InitialLevel > MaxLevel {
+		r.add("initial_level", "%d is outside [0, %d]", s.InitialLevel, MaxLevel)
+	}
 	if s.Arrivals == nil {
 		r.add("", "arrivals is missing")
 		return
 	}
-	before := len(r.problems)
 	r.within("arrivals", s.Arrivals.problems)
-	if len(r.problems) > before || s.Requests > 0 {
-		return
-	}
-	if n := s.Arrivals.Rate() * s.Duration.Seconds(); n > MaxRequests {
-		r.add("duration", "about %.3g requests would arrive, more than %d", n, MaxRequests)
-	}
 }
 
 func (s *Scenario) checkDisturbances(r *report) {
@@ -193,6 +221,44 @@ func (r *report) between(key string, d, low, high time.Duration) {
 		r.add(key, "%v is negative", d)
 	case d < low || d > high:
 		r.add(key, "%v is outside [%v, %v]", d, low, high)
+	}
+}
+
+// rate notes a rate outside [MinRate, MaxRate].
+func (r *report) rate(key string, perSecond float64) {
+	if !(perSecond >= MinRate && perSecond <= MaxRate) {
+		r.add(key, "%g per second is outside [%g/s, %g/s]", perSecond, MinRate, MaxRate)
+	}
+}
+
+// cv2 notes a squared coefficient of variation outside [MinCV2, MaxCV2].
+func (r *report) cv2(key string, cv2 float64) {
+	if !(cv2 >= MinCV2 && cv2 <= MaxCV2) {
+		r.add(key, "%g is outside [%g, %g]", cv2, MinCV2, MaxCV2)
+	}
+}
+
+// processors notes a list that is not of several processors, the first one first.
+func (r *report) processors(first string, all []string) {
+	if all == nil {
+		return
+	}
+	r.size("processors", len(all), maxEntries)
+	if len(all) < 2 || all[0] != first {
+		r.add("processors", "want several, the first of them %q", first)
+	}
+	for i, p := range all {
+		r.name(fmt.Sprintf("processors[%d]", i), p)
+		if slices.Contains(all[:i], p) {
+			r.add(fmt.Sprintf("processors[%d]", i), "%q is given twice", clip(p))
+		}
+	}
+}
+
+// optionalName notes a name that is no name unless it is empty.
+func (r *report) optionalName(key, s string) {
+	if s != "" {
+		r.name(key, s)
 	}
 }
 

@@ -61,7 +61,9 @@ func ReplayWith(t *Trace, spec string, params map[string]string) (ReplayReport, 
 			continue
 		}
 		for len(pending) > 0 && pending[0].End <= r.Observation.Now {
-			p.Observe(heap.Pop(&pending).(completion).Completion)
+			if c := heap.Pop(&pending).(completion); t.Header.Seen(c.End) {
+				p.Observe(c.Completion)
+			}
 		}
 		o := r.Observation
 		d := p.Decide(&o)

@@ -119,9 +119,27 @@ type Header struct {
 	Scenario string            `json:"scenario,omitempty"` // name, or empty
 	Seed     uint64            `json:"seed"`
 	// Concurrent says that requests may be served in batches, or on several processors at once.
-	Concurrent bool          `json:"concurrent,omitempty"`
-	Notes      []string      `json:"notes,omitempty"` // doubts that travel with the trace
-	Family     family.Family `json:"family"`
+	Concurrent bool     `json:"concurrent,omitempty"`
+	Notes      []string `json:"notes,omitempty"` // doubts that travel with the trace
+	// Blind are the times, in order, in which completions did not reach the policy: a sensor was lost.
+	Blind  []Span        `json:"blind,omitempty"`
+	Family family.Family `json:"family"`
+}
+
+// Span is a time from From up to, but not including, To.
+type Span struct {
+	From time.Duration `json:"from_ns"`
+	To   time.Duration `json:"to_ns"`
+}
+
+// Seen reports whether the policy is told about an inference that ends at time t.
+func (h *Header) Seen(t time.Duration) bool {
+	for _, s := range h.Blind {
+		if t >= s.From && t < s.To {
+			return false
+		}
+	}
+	return true
 }
 
 // FormatVersion is the version of the format that this program writes.
@@ -136,6 +154,12 @@ func (h *Header) Validate() error {
 	}
 	if h.Kind != Simulated && h.Kind != Measured {
 		errs = append(errs, fmt.Errorf("kind %.80q is neither %s nor %s", h.Kind, Simulated, Measured))
+	}
+	for i, s := range h.Blind {
+		if s.From < 0 || s.To <= s.From || i > 0 && s.From < h.Blind[i-1].To {
+			errs = append(errs, fmt.Errorf("span %d of those without completions, from %d to %d, is empty or out of order", i+1, s.From, s.To))
+			break
+		}
 	}
 	if h.Policy == "" {
 		errs = append(errs, errors.New("it names no policy"))

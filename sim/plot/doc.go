@@ -36,7 +36,7 @@ type Run struct {
 func Runs(results []*sim.Result) []Run {
 	runs := make([]Run, len(results))
 	for i, r := range results {
-		runs[i] = Run{Trace: r.Trace, Profile: r.Scenario.Profile(r.Scenario.Processor)}
+		runs[i] = Run{Trace: r.Trace, Profile: r.Profile}
 	}
 	return runs
 }

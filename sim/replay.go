@@ -62,7 +62,7 @@ func ReplayArrivals(ctx context.Context, t *trace.Trace, c Config) (*Result, err
 	}
 	s.source = src
 	s.header.Notes = append(s.header.Notes, fmt.Sprintf("arrivals and deadlines are those of a %s trace under policy %s; in a closed loop they would depend on the answers", t.Header.Kind, t.Header.Policy))
-	return s.run(ctx)
+	return c.play(ctx, s)
 }
 
 // undisturbed returns the scenario that a trace is played in if none is given.

@@ -13,6 +13,7 @@ import (
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/sim/des"
+	"github.com/dynofa/dynofa/sim/platform"
 )
 
 // processor is what serves, one request or batch at a time.
@@ -22,6 +23,12 @@ type processor struct {
 	busy    bool
 	record  int // index of the first record of what it serves
 	size    int // requests of that
+
+	// On a board.
+	onBoard int           // index there
+	threads float64       // see Demand
+	demand  []levelDemand // by level
+	work    platform.Work // in progress, or about to be
 }
 
 // server is the processors with their common queue, the policy and the record of what happens.
@@ -37,9 +44,14 @@ type server struct {
 	spec       string
 	header     trace.Header
 
-	source source
-	noise  *rand.Rand
-	coming waiting // the request of the pending arrival event
+	source    source
+	noise     *rand.Rand
+	coming    waiting // the request of the pending arrival event
+	expecting bool    // there is one
+
+	board *boardRun // nil: no board
+	index int       // among its servers
+	done  bool      // with nothing more to do, on a board
 
 	queue                    queue
 	processors               []processor
@@ -54,6 +66,7 @@ type server struct {
 	shown   []policy.Request   // free part of the memory for recorded queues
 	seen    policy.Observation // what the policy is shown; here since it escapes
 	view    [policy.MaxQueue]policy.Request
+	handled uint64 // events
 	err     error
 }
 
@@ -62,6 +75,7 @@ const (
 	evArrival uint16 = iota
 	evCompletion
 	evTick
+	evStart // of an inference, on a board, after switching
 )
 
 var _ des.Handler = (*server)(nil)
@@ -72,39 +86,63 @@ var maxRecords = trace.MaxRecords
 // maxReserved bounds the records for which memory is reserved beforehand.
 const maxReserved = 1 << 16
 
-// run plays the requests of the source to their end.
+// attach makes a kernel the server's.
+func (s *server) attach(k *des.Kernel) {
+	s.kernel = k
+	s.self = k.Register(s)
+}
+
+// run plays the requests of the source to their end, without a board.
 func (s *server) run(ctx context.Context) (*Result, error) {
-	s.ctx = ctx
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	s.records = make([]trace.Record, 0, min(s.source.about(), maxReserved))
-	s.expect(s.source.next())
+	s.attach(des.New())
+	s.start(ctx)
 	s.kernel.Run(des.Forever)
 	if s.err != nil {
 		return nil, s.err
 	}
+	return s.result(), nil
+}
+
+// start expects the first request.
+func (s *server) start(ctx context.Context) {
+	s.ctx = ctx
+	s.records = make([]trace.Record, 0, min(s.source.about(), maxReserved))
+	s.expect(s.source.next())
+}
+
+func (s *server) result() *Result {
 	t := &trace.Trace{Header: s.header, Records: s.records}
 	return &Result{
 		Scenario: s.scenario, Profile: s.processors[0].profile, Trace: t, Metrics: Measure(t, s.processors[0].profile),
 		Fingerprint: s.kernel.Fingerprint(),
-	}, nil
+	}
 }
 
 // Handle implements des.Handler.
-func (s *server) Handle(k *des.Kernel, ev des.Event) {
-	if k.Events()%1024 == 0 && s.ctx.Err() != nil {
+func (s *server) Handle(_ *des.Kernel, ev des.Event) {
+	if s.handled++; s.handled%1024 == 0 && s.ctx.Err() != nil {
 		s.fail(s.ctx.Err())
 		return
 	}
 	switch ev.Kind {
 	case evArrival:
+		s.expecting = false
 		s.arrive()
 	case evCompletion:
 		s.complete(int64(ev.Arg))
 	case evTick:
 		s.asked = false
 		s.decide()
+	case evStart:
+		if p := &s.processors[ev.Arg]; p.busy { // not if the board has shut down
+			s.board.platform.Start(p.work)
+		}
+	}
+	if s.board != nil {
+		s.board.settle(s)
 	}
 }
 
@@ -125,6 +163,7 @@ func (s *server) expect(r policy.Request, ok bool) {
 		s.fail(fmt.Errorf("sim: request %d arrives after %v", r.ID, maxTime))
 		return
 	}
+	s.expecting = true
 	s.coming = waiting{Request: r, noise: s.scenario.Noise.Factor(s.noise)}
 	s.kernel.At(r.Arrival, des.Arrival, s.self, des.Event{Kind: evArrival, Arg: uint64(r.ID)})
 }
@@ -224,10 +263,14 @@ func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 		start += s.switchTime
 		p.loaded = d.Level
 	}
-	end, ok := finish(p.profile, start, float64(s.model.Levels[d.Level].Of(d.Processor, d.Batch))*w.noise)
-	if !ok {
-		s.fail(fmt.Errorf("sim: policy %q: request %d would end after %v", s.spec, w.ID, maxTime))
-		return
+	work := float64(s.model.Levels[d.Level].Of(d.Processor, d.Batch)) * w.noise
+	end := start // until the board says
+	if s.board == nil {
+		var ok bool
+		if end, ok = finish(p.profile, start, work); !ok {
+			s.fail(fmt.Errorf("sim: policy %q: request %d would end after %v", s.spec, w.ID, maxTime))
+			return
+		}
 	}
 	p.busy, p.record, p.size = true, len(s.records), d.Size()
 	s.busy |= 1 << d.Processor
@@ -245,7 +288,11 @@ func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 			Observation: o, Decision: d, Start: start, End: end, Outcome: outcome,
 		})
 	}
-	if s.err == nil {
+	switch {
+	case s.err != nil:
+	case s.board != nil:
+		s.begin(d.Processor, start, work, d)
+	default:
 		s.kernel.At(end, des.Completion, s.self, des.Event{Kind: evCompletion, Arg: uint64(s.records[p.record].Request)})
 	}
 }
@@ -253,21 +300,25 @@ func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 // complete ends the inference of a request.
 func (s *server) complete(request int64) {
 	for i := range s.processors {
-		p := &s.processors[i]
-		if !p.busy || s.records[p.record].Request != request {
-			continue
-		}
-		p.busy = false
-		s.busy &^= 1 << i
-		c, _ := s.records[p.record].Completion()
-		if s.header.Seen(c.End) {
-			s.policy.Observe(c)
-		}
-		for range p.size {
-			s.expect(s.source.after(s.kernel.Now(), true))
+		if p := &s.processors[i]; p.busy && s.records[p.record].Request == request {
+			s.finished(i)
 		}
 	}
 	s.wake()
+}
+
+// finished tells the policy about the inference of a processor, which is free again.
+func (s *server) finished(i int) {
+	p := &s.processors[i]
+	p.busy = false
+	s.busy &^= 1 << i
+	c, _ := s.records[p.record].Completion()
+	if s.header.Seen(c.End) {
+		s.policy.Observe(c)
+	}
+	for range p.size {
+		s.expect(s.source.after(s.kernel.Now(), true))
+	}
 }
 
 // giveUp records a request that gets no inference.

@@ -20,9 +20,11 @@
 // noise whatever a policy does with the requests before it, so all policies meet the same arrivals
 // (of open arrival processes) and the same luck.
 //
-// Processors do not slow each other down. The package refuses to model what it has no numbers for: clocks,
-// power and temperature. It measures nothing; its latencies are as good as the family's,
-// and every trace says so.
+// On a board (Config.Board) an inference is an activity of package platform instead, whose work is the family's
+// latency, times the noise, at the reference clock. Applications and processors then share cores, GPU and
+// memory, clocks change, and power and temperature are accounted for. Without a board processors do not slow each other down.
+//
+// The package measures nothing; its latencies are as good as the family's, and every trace says so.
 package sim
 
 import (
@@ -40,6 +42,7 @@ import (
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/search/family"
 	"github.com/dynofa/dynofa/sim/des"
+	"github.com/dynofa/dynofa/sim/platform"
 )
 
 // Config says what to simulate. It is only read, so several runs may share what it points to.
@@ -58,6 +61,13 @@ type Config struct {
 	Replication int
 	// Program stands in the trace as what wrote it, "dynofa" by default.
 	Program string
+	// Board is what the run takes place on; it is only read. Nil stands for none: latencies are the family's, and nothing
+	// is known of clocks, power and temperature.
+	Board *platform.Config
+	// Demand is what inferences take of the board.
+	Demand Demand
+	// App names the application among several on a board.
+	App string
 	// NewPolicy builds the policy; nil stands for policy.New.
 	NewPolicy func(spec string, params map[string]string, m *policy.Model) (policy.Policy, error)
 }
@@ -69,6 +79,8 @@ type Result struct {
 	Profile traffic.Profile
 	Trace   *trace.Trace
 	Metrics Metrics
+	// Platform is what became of the board; nil without one.
+	Platform *platform.Report
 	// Fingerprint condenses every event and decision of the run, see des.Kernel.Fingerprint: equal runs
 	// have equal fingerprints, whatever the program that wrote their traces.
 	Fingerprint uint64
@@ -98,8 +110,20 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		return nil, err
 	}
 	s.noteFamily()
-	s.source = newScenarioSource(s.scenario, c.seed(), c.Replication)
-	return s.run(ctx)
+	s.source = newScenarioSource(s.scenario, c.seed(), c.Replication, c.App)
+	return c.play(ctx, s)
+}
+
+// play runs a server by itself, or alone on its board.
+func (c Config) play(ctx context.Context, s *server) (*Result, error) {
+	if c.Board == nil {
+		return s.run(ctx)
+	}
+	results, err := (&boardRun{kernel: des.New(), servers: []*server{s}}).play(ctx, &c)
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
 }
 
 func (c Config) seed() uint64 {
@@ -150,17 +174,28 @@ func (c Config) prepare() (*server, error) {
 	s := &server{
 		scenario:   c.Scenario,
 		switchTime: c.Scenario.SwitchTime(policy.Name(c.Policy)), model: model, policy: p, spec: c.Policy,
-		noise:     traffic.Stream(c.seed(), c.Replication, "noise"),
+		noise:     traffic.Stream(c.seed(), c.Replication, streamName("noise", c.App)),
 		lastLevel: -1, lastProcessor: -1,
-		kernel: des.New(),
 	}
 	for _, name := range c.processors() {
 		s.processors = append(s.processors, processor{profile: c.Scenario.ProfileIn(name, c.seed(), c.Replication), loaded: c.Scenario.InitialLevel})
 	}
-	s.self = s.kernel.Register(s)
 	s.header = c.header(f, params)
 	s.header.Blind = blind(c.Scenario)
+	if c.Board != nil {
+		if err := s.place(&c, c.processors()); err != nil {
+			return nil, fmt.Errorf("sim: scenario %s: %w", c.Scenario.Name, err)
+		}
+	}
 	return s, nil
+}
+
+// streamName returns the name of an application's random stream.
+func streamName(name, app string) string {
+	if app == "" {
+		return name
+	}
+	return name + " of " + app
 }
 
 // processors returns the names of what serves.

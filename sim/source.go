@@ -38,9 +38,9 @@ type scenarioSource struct {
 	at      time.Duration // when it begins
 }
 
-func newScenarioSource(s *traffic.Scenario, seed uint64, replication int) *scenarioSource {
+func newScenarioSource(s *traffic.Scenario, seed uint64, replication int, name string) *scenarioSource {
 	app := s.Applications()[0]
-	src := &scenarioSource{scenario: s, app: app, arrivals: app.Arrivals.Source(), rng: traffic.Stream(seed, replication, "arrivals")}
+	src := &scenarioSource{scenario: s, app: app, arrivals: app.Arrivals.Source(), rng: traffic.Stream(seed, replication, streamName("arrivals", name))}
 	src.labels, _ = src.arrivals.(traffic.Labelled)
 	switch loop := app.Arrivals.(type) {
 	case traffic.ClosedLoop:

@@ -84,17 +84,23 @@ func (p *Platform) newProcessor(b *board.Processor, c *Config) processor {
 	return pr
 }
 
-// speeds returns by how much faster than at the reference clock work goes at each clock step.
+// speeds returns how much faster than at the reference clock work goes at each clock step.
 func speeds(b *board.Board, p *board.Processor, reference unit.Hertz) []float64 {
-	exponent := 1.0
-	if s, err := b.ScalingOf(p.Name); err == nil {
-		exponent = s.Exponent
-	}
 	all := make([]float64, len(p.Clocks.Values))
 	for i, c := range p.Clocks.Values {
-		all[i] = power(float64(c/reference), exponent)
+		all[i] = Speed(b, p.Name, reference, c)
 	}
 	return all
+}
+
+// Speed returns how much faster work goes on a processor at one clock than at another, by the board's scaling,
+// or in proportion to the clocks if it has none.
+func Speed(b *board.Board, processor string, from, to unit.Hertz) float64 {
+	exponent := 1.0
+	if s, err := b.ScalingOf(processor); err == nil {
+		exponent = s.Exponent
+	}
+	return power(float64(to/from), exponent)
 }
 
 // power returns x^y with its last bits, in which architectures differ, cut off.

@@ -97,6 +97,9 @@ func mbconv(m string, b, full supernet.Block) []conv {
 		m+"point_linear.conv.conv.weight", m+"point_linear.bn.bn"))
 }
 
+// shortcutPart is the part of a bottleneck's convolution beside the others.
+const shortcutPart = "shortcut/conv"
+
 func bottleneck(m string, b, full supernet.Block) []conv {
 	one := pointwise("conv1", full.In.Channels, full.Mid, b.In.Channels, b.Mid, m+".conv1.conv.conv.weight", m+".conv1.bn.bn")
 	two := conv{
@@ -107,7 +110,7 @@ func bottleneck(m string, b, full supernet.Block) []conv {
 	list := []conv{one, two, pointwise("conv3", full.Mid, full.Out.Channels, b.Mid, b.Out.Channels,
 		m+".conv3.conv.conv.weight", m+".conv3.bn.bn")}
 	if !b.Residual {
-		list = append(list, pointwise("shortcut/conv", full.In.Channels, full.Out.Channels, b.In.Channels, b.Out.Channels,
+		list = append(list, pointwise(shortcutPart, full.In.Channels, full.Out.Channels, b.In.Channels, b.Out.Channels,
 			m+".downsample.conv.conv.weight", m+".downsample.bn.bn"))
 	}
 	return list

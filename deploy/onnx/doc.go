@@ -1,6 +1,7 @@
 // Package onnx turns a supernet's weights into ONNX models: Network writes the model of one
-// sub-network, Block the model of a single block with random weights for profiling. Inspect reads
-// back what a model says about itself.
+// sub-network, Block the model of a single block with random weights for profiling, Calibration the
+// model that re-estimates a sub-network's batch normalisation statistics. Inspect reads back what a
+// model says about itself.
 //
 // The package only writes and describes bytes. It opens no file, runs nothing and needs no cgo;
 // deploy/ort runs the models. It knows the layers of supernet.Space and refuses everything else:

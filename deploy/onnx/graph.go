@@ -15,6 +15,9 @@ import (
 const (
 	irVersion = 7
 	opset     = 13
+	// opsetCalibration is of the models that Calibration writes: since 14 (ONNX 1.9, 2021) batch
+	// normalisation can give its batch's statistics.
+	opsetCalibration = 14
 )
 
 // Property is an entry of a model's metadata.
@@ -57,6 +60,27 @@ func (g *graph) constant(name string, data []float32, shape ...int) string {
 	return name
 }
 
+// shape returns the name of a constant list of integers, for Reshape, which is appended where it is first
+// asked for.
+func (g *graph) shape(dims ...int) string {
+	name := "shape"
+	var raw []byte
+	for _, d := range dims {
+		name += fmt.Sprintf("/%d", d)
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(d))
+	}
+	for _, c := range g.constants {
+		if c.GetName() == name {
+			return name
+		}
+	}
+	g.constants = append(g.constants, &onnxpb.TensorProto{
+		Name: proto.String(name), Dims: []int64{int64(len(dims))}, RawData: raw,
+		DataType: proto.Int32(int32(onnxpb.TensorProto_INT64)),
+	})
+	return name
+}
+
 // conv appends a convolution, or the fully connected layer for a linear one.
 func (g *graph) conv(layer, in string, c conv, p params) string {
 	name := layer + "/" + c.part
@@ -83,6 +107,7 @@ func (g *graph) conv(layer, in string, c conv, p params) string {
 type model struct {
 	graphName string
 	version   string // of the producer
+	opset     int64  // 0 means opset
 	output    string
 	in, out   []int
 	metadata  []Property
@@ -93,9 +118,12 @@ type model struct {
 func (g *graph) bytes(m model) ([]byte, error) {
 	last := g.nodes[len(g.nodes)-1]
 	last.Output[0] = m.output
+	if m.opset == 0 {
+		m.opset = opset
+	}
 	pb := &onnxpb.ModelProto{
 		IrVersion:    proto.Int64(irVersion),
-		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(opset)}},
+		OpsetImport:  []*onnxpb.OperatorSetIdProto{{Domain: proto.String(""), Version: proto.Int64(m.opset)}},
 		ProducerName: proto.String("dynofa"),
 		Graph: &onnxpb.GraphProto{
 			Name: proto.String(m.graphName), Node: g.nodes, Initializer: g.constants,

@@ -29,7 +29,10 @@ func interpret(t testing.TB, model []byte, input array) array {
 		for _, d := range c.Dims {
 			a.shape = append(a.shape, int(d))
 		}
-		for raw := c.RawData; len(raw) > 0; raw = raw[4:] {
+		for raw := c.RawData; len(raw) > 0 && c.GetDataType() == int32(onnxpb.TensorProto_INT64); raw = raw[8:] {
+			a.data = append(a.data, float64(int64(binary.LittleEndian.Uint64(raw))))
+		}
+		for raw := c.RawData; len(raw) > 0 && c.GetDataType() == int32(onnxpb.TensorProto_FLOAT); raw = raw[4:] {
 			a.data = append(a.data, float64(math.Float32frombits(binary.LittleEndian.Uint32(raw))))
 		}
 		values[c.GetName()] = a
@@ -51,6 +54,9 @@ func interpret(t testing.TB, model []byte, input array) array {
 			t.Fatalf("node %s writes %q a second time", n.GetName(), n.Output[0])
 		}
 		values[n.Output[0]] = out
+		if n.GetOpType() == "BatchNormalization" {
+			values[n.Output[1]], values[n.Output[2]] = batchMoments(in[0])
+		}
 	}
 	return values[m.Graph.Output[0].GetName()]
 }
@@ -115,10 +121,77 @@ func operate(n *onnxpb.NodeProto, in []array) (array, error) {
 			}
 		}
 		return out, nil
+	case "BatchNormalization":
+		if attribute["training_mode"].GetI() != 1 || attribute["momentum"].GetF() != 0 || len(n.Output) != 3 {
+			return array{}, fmt.Errorf("only the batch's own statistics are known")
+		}
+		mean, variance := batchMoments(in[0])
+		out := array{in[0].shape, slices.Clone(in[0].data)}
+		per := in[0].shape[2] * in[0].shape[3]
+		for i := range out.data {
+			c := i / per % in[0].shape[1]
+			out.data[i] = (out.data[i]-mean.data[c])/math.Sqrt(variance.data[c]+float64(attribute["epsilon"].GetF()))*in[1].data[c] + in[2].data[c]
+		}
+		return out, nil
+	case "Reshape":
+		out, rest := array{data: in[0].data}, len(in[0].data)
+		for i, d := range in[1].data {
+			if d == 0 {
+				d = float64(in[0].shape[i])
+			}
+			out.shape = append(out.shape, int(d))
+			if d > 0 {
+				rest /= int(d)
+			}
+		}
+		if i := slices.Index(out.shape, -1); i >= 0 {
+			out.shape[i], rest = rest, 1
+		}
+		if rest != 1 {
+			return array{}, fmt.Errorf("shape %v becomes %v", in[0].shape, out.shape)
+		}
+		return out, nil
+	case "MatMul": // [out, in] x [n, in, pixels]
+		rows, inner, pixels := in[0].shape[0], in[0].shape[1], in[1].shape[2]
+		if len(in[0].shape) != 2 || len(in[1].shape) != 3 || in[1].shape[1] != inner {
+			return array{}, fmt.Errorf("shapes %v and %v", in[0].shape, in[1].shape)
+		}
+		out := array{[]int{in[1].shape[0], rows, pixels}, make([]float64, in[1].shape[0]*rows*pixels)}
+		for b := range in[1].shape[0] {
+			for r := range rows {
+				for i := range inner {
+					for p := range pixels {
+						out.data[(b*rows+r)*pixels+p] += in[0].data[r*inner+i] * in[1].data[(b*inner+i)*pixels+p]
+					}
+				}
+			}
+		}
+		return out, nil
+	case "Concat":
+		out := array{shape: []int{0}}
+		for _, a := range in {
+			out.data = append(out.data, a.data...)
+		}
+		out.shape[0] = len(out.data)
+		return out, nil
 	case "Conv":
 		return convolve(in, int(attribute["group"].GetI()), int(attribute["strides"].GetInts()[0]), int(attribute["pads"].GetInts()[0]))
 	}
 	return array{}, fmt.Errorf("operator %s is not known", n.GetOpType())
+}
+
+// batchMoments returns the mean and the biased variance of each channel.
+func batchMoments(x array) (mean, variance array) {
+	n, c, per := x.shape[0], x.shape[1], x.shape[2]*x.shape[3]
+	mean, variance = array{[]int{c}, make([]float64, c)}, array{[]int{c}, make([]float64, c)}
+	for i, v := range x.data {
+		mean.data[i/per%c] += v / float64(n*per)
+	}
+	for i, v := range x.data {
+		d := v - mean.data[i/per%c]
+		variance.data[i/per%c] += d * d / float64(n*per)
+	}
+	return mean, variance
 }
 
 // broadcast combines equal shapes, or [n, c, h, w] with [n, c, 1, 1].

@@ -16,6 +16,10 @@ type Options struct {
 	Provider string
 	// ProviderOptions go to the provider as they are; see ONNX Runtime's documentation for keys.
 	ProviderOptions map[string]string
+	// Profile makes ONNX Runtime record the time of every operator in a file, in Chrome's trace format,
+	// whose path starts with Profile; it is complete once the session is closed. Recording slows the
+	// session down. "" records nothing.
+	Profile string
 }
 
 const maxThreads = 1024

@@ -126,6 +126,9 @@ func (r *Runtime) sessionOptions(o Options) (*binding.SessionOptions, error) {
 		b.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
 		b.AddSessionConfigEntry("session.use_env_allocators", strconv.Itoa(digit(r.sharedArena))),
 	)
+	if err == nil && o.Profile != "" {
+		err = b.EnableProfiling(o.Profile)
+	}
 	if err != nil {
 		err = fmt.Errorf("ort: session options: %s", oneLine(err.Error()))
 	} else if err = appendProvider(b, o); err != nil {

@@ -38,7 +38,8 @@ const (
 // calibrationStream numbers the random stream of the draw.
 const calibrationStream = 0x6c7574
 
-// Share is how many of a number of networks have a property, with the 95% interval of the share.
+// Share is how many of a number of networks or pictures have a property, with the 95% interval of the
+// share.
 type Share struct {
 	Count int     `json:"count"`
 	Of    int     `json:"of"`
@@ -228,14 +229,15 @@ func judge(f form, c []float64, networks []observation) Fit {
 			within10++
 		}
 	}
-	fit.Within5, fit.Within10 = share(within5, len(networks)), share(within10, len(networks))
+	fit.Within5, fit.Within10 = NewShare(within5, len(networks)), NewShare(within10, len(networks))
 	if tau := stats.KendallTau(predicted, measured); finite(tau) {
 		fit.Tau = tau
 	}
 	return fit
 }
 
-func share(count, of int) Share {
+// NewShare returns the share of count in of with Wilson's 95% interval: [0, 1] of nothing.
+func NewShare(count, of int) Share {
 	low, high := stats.Wilson(count, of)
 	return Share{count, of, low, high}
 }

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
 )
@@ -147,11 +148,13 @@ func (c *calibration) conv(layer, in string, v conv, side int) (string, error) {
 }
 
 // normalise appends a batch normalisation in training mode. Momentum 0 makes the new running statistics
-// those of the batch; the old ones are not used, but need memory each that the runtime may write to.
+// those of the batch. The old ones do not count, but ONNX Runtime writes the new ones over them, and it
+// keeps equal constants once: so they have a different value each.
 func (c *calibration) normalise(name, in string, gamma, beta []float32) string {
 	n := len(gamma)
+	old := func(value int) []float32 { return slices.Repeat([]float32{float32(value)}, n) }
 	inputs := []string{in, c.constant(name+"/gamma", gamma, n), c.constant(name+"/beta", beta, n),
-		c.constant(name+"/no_mean", make([]float32, n), n), c.constant(name+"/no_var", make([]float32, n), n)}
+		c.constant(name+"/no_mean", old(len(c.statistics)), n), c.constant(name+"/no_var", old(len(c.statistics)+1), n)}
 	c.node("BatchNormalization", name, inputs, integer("training_mode", 1), float("momentum", 0),
 		float("epsilon", float32(c.folder.space.BNEps)))
 	last := c.nodes[len(c.nodes)-1]

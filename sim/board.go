@@ -10,7 +10,6 @@ import (
 
 	"github.com/dynofa/dynofa/datasets/board"
 	"github.com/dynofa/dynofa/datasets/supernet"
-	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
@@ -56,13 +55,20 @@ func RunTogether(ctx context.Context, configs []Config) ([]*Result, error) {
 	if len(configs) == 0 {
 		return nil, errors.New("sim: no applications")
 	}
+	first := configs[0]
+	if first.Scenario != nil {
+		var err error
+		if first, err = first.onBoard(); err != nil {
+			return nil, fmt.Errorf("sim: scenario %s: %w", first.Scenario.Name, err)
+		}
+	}
 	b := &boardRun{kernel: des.New()}
 	var errs []error
 	for i, c := range configs {
 		if slices.ContainsFunc(configs[:i], func(o Config) bool { return o.App == c.App }) {
 			errs = append(errs, fmt.Errorf("sim: two applications have the name %q", c.App))
 		}
-		c.Board = configs[0].Board
+		c.Board = first.Board
 		s, err := c.prepare()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("application %q: %w", c.App, err))
@@ -72,13 +78,13 @@ func RunTogether(ctx context.Context, configs []Config) ([]*Result, error) {
 		s.source = newScenarioSource(s.scenario, c.seed(), c.Replication, c.App)
 		b.servers = append(b.servers, s)
 	}
-	if configs[0].Board == nil {
+	if first.Board == nil {
 		errs = append(errs, errors.New("sim: several applications need a board to share"))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
-	return b.play(ctx, &configs[0])
+	return b.play(ctx, &first)
 }
 
 // play runs the servers to their end.
@@ -87,15 +93,8 @@ func (b *boardRun) play(ctx context.Context, c *Config) ([]*Result, error) {
 		return nil, err
 	}
 	config := *c.Board
-	config.Events = slices.Clone(config.Events)
-	profile := func(name string) traffic.Profile { return c.Scenario.ProfileIn(name, c.seed(), c.Replication) }
-	for _, p := range config.Board.Processors {
-		for _, step := range profile(p.Name) {
-			config.Events = append(config.Events, platform.Event{
-				At: step.At, Kind: platform.SlowdownSet, Processor: p.Name, Slowdown: step.Slowdown, What: step.What,
-			})
-		}
-	}
+	c.Scenario = single(c.Scenario)
+	config.Events = append(slices.Clone(config.Events), boardEvents(config.Board, c.Scenario, c.seed(), c.Replication)...)
 	var err error
 	if b.platform, err = platform.New(config, b.kernel, b); err != nil {
 		return nil, fmt.Errorf("sim: %w", err)

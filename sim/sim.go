@@ -116,6 +116,10 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 
 // play runs a server by itself, or alone on its board.
 func (c Config) play(ctx context.Context, s *server) (*Result, error) {
+	c, err := c.onBoard()
+	if err != nil {
+		return nil, err
+	}
 	if c.Board == nil {
 		return s.run(ctx)
 	}
@@ -152,7 +156,11 @@ func (c Config) prepare() (*server, error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("sim: %w", errors.Join(errs...))
 	}
-	if err := refuse(c.Scenario); err != nil {
+	c, err := c.onBoard()
+	if err != nil {
+		return nil, fmt.Errorf("sim: scenario %s: %w", c.Scenario.Name, err)
+	}
+	if err := refuse(c.Scenario, c.Board != nil); err != nil {
 		return nil, fmt.Errorf("sim: scenario %s cannot be simulated: %w", c.Scenario.Name, err)
 	}
 	c.Scenario = single(c.Scenario)

@@ -22,8 +22,8 @@ const (
 	ClockSet    EventKind = "clock"         // Processor goes under Userspace at the least step not below Clock
 	GovernorSet EventKind = "governor"      // Processor goes under Governor
 	AmbientSet  EventKind = "ambient"       // the air has the temperature Ambient
-	SensorLost  EventKind = "sensor-lost"   // temperature and power cannot be read: trips stay as they are
-	SensorBack  EventKind = "sensor-back"   // they can be read again
+	SensorLost  EventKind = "sensor-lost"   // Sensor cannot be read: trips that need it stay as they are
+	SensorBack  EventKind = "sensor-back"   // Sensor can be read again
 	SlowdownSet EventKind = "slowdown"      // latencies on Processor are Slowdown times as long, co-runners apart
 )
 
@@ -31,6 +31,12 @@ const (
 func EventKinds() []EventKind {
 	return []EventKind{CoRunnerOn, CoRunnerOff, ModeSet, ClockSet, GovernorSet, AmbientSet, SensorLost, SensorBack, SlowdownSet}
 }
+
+// Sensors of a board.
+const (
+	TemperatureSensor = "temperature"
+	PowerSensor       = "power"
+)
 
 // Event is something that happens to a board. Fields that its kind does not use are zero.
 type Event struct {
@@ -43,6 +49,7 @@ type Event struct {
 	Governor  Governor
 	Ambient   unit.Celsius
 	Slowdown  float64 // positive
+	Sensor    string  // TemperatureSensor, PowerSensor, or empty for both
 	What      string  // for people; any kind
 }
 
@@ -103,6 +110,9 @@ func (e *Event) Validate(b *board.Board) error {
 		}
 		return needs(e.Processor)
 	case SensorLost, SensorBack:
+		if e.Sensor != "" && e.Sensor != TemperatureSensor && e.Sensor != PowerSensor {
+			return fmt.Errorf("sensor %.40q is neither %s nor %s", e.Sensor, TemperatureSensor, PowerSensor)
+		}
 	default:
 		return fmt.Errorf("kind %.40q is none of %v", string(e.Kind), EventKinds())
 	}
@@ -154,10 +164,14 @@ func (p *Platform) apply(e *Event) {
 		p.govern(i)
 	case AmbientSet:
 		p.thermal.SetAmbient(now, e.Ambient)
-	case SensorLost:
-		p.sensorLost = true
-	case SensorBack:
-		p.sensorLost = false
+	case SensorLost, SensorBack:
+		lost := e.Kind == SensorLost
+		if e.Sensor != PowerSensor {
+			p.noTemperature = lost
+		}
+		if e.Sensor != TemperatureSensor {
+			p.noPower = lost
+		}
 	case SlowdownSet:
 		pr := &p.processors[p.Processor(e.Processor)]
 		pr.slowdown = e.Slowdown

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -51,17 +52,17 @@ func (p *Platform) look() {
 	if !p.stopped {
 		p.kernel.After(p.poll, des.ManagerTick, p.self, des.Event{Kind: evPoll})
 	}
-	if p.sensorLost {
-		return // the trips stay as they are, as the kernel's do when a zone cannot be read
-	}
 	amperes := p.current(float64(die))
 	for i := range p.zones {
 		z := &p.zones[i]
 		if z.trip == nil {
-			if p.lookAtCurrent(z, amperes) {
+			if !p.noPower && p.lookAtCurrent(z, amperes) {
 				return
 			}
 			continue
+		}
+		if p.noTemperature {
+			continue // the trip stays as it is, as the kernel's does when its zone cannot be read
 		}
 		limit, hysteresis := float64(z.trip.At.Value), float64(z.trip.Hysteresis.Value)
 		z.pass(float64(die), limit, hysteresis, 1<<20)
@@ -141,10 +142,9 @@ func (p *Platform) shutDown(reason string) {
 
 // Readings is what the board's sensors and interfaces tell.
 type Readings struct {
-	// SensorLost says that temperature and power cannot be read; they are 0 then.
-	SensorLost  bool
-	Temperature unit.Celsius // of the die
-	Power       unit.Watts   // of the whole board
+	// Temperature is the die's, Power the whole board's. Both are NaN while their sensor is lost.
+	Temperature unit.Celsius
+	Power       unit.Watts
 	// Clocks are those in force, by processor, Limits the largest that mode and heat allow at the moment.
 	Clocks, Limits []unit.Hertz
 	Memory         unit.Hertz
@@ -153,12 +153,15 @@ type Readings struct {
 
 // Read returns the readings at the present time. It allocates.
 func (p *Platform) Read() Readings {
-	r := Readings{SensorLost: p.sensorLost, Memory: p.memory.Clocks.Values[p.memory.at]}
+	r := Readings{Temperature: p.Temperature(), Power: p.Power(), Memory: p.memory.Clocks.Values[p.memory.at]}
 	if p.mode != nil {
 		r.Mode = p.mode.Name
 	}
-	if !p.sensorLost {
-		r.Temperature, r.Power = p.Temperature(), p.Power()
+	if p.noTemperature {
+		r.Temperature = unit.Celsius(math.NaN())
+	}
+	if p.noPower {
+		r.Power = unit.Watts(math.NaN())
 	}
 	for i := range p.processors {
 		pr := &p.processors[i]

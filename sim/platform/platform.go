@@ -100,12 +100,14 @@ type Platform struct {
 	zones      []zone
 	watts      float64 // that the board draws with the die at 25 C
 	peak       float64 // die temperature, C
-	sensorLost bool
-	down       string // why the board has shut down
-	downAt     time.Duration
-	handling   bool
-	stopped    bool
-	notes      []string
+	// Sensors that are lost.
+	noTemperature, noPower bool
+
+	down     string // why the board has shut down
+	downAt   time.Duration
+	handling bool
+	stopped  bool
+	notes    []string
 
 	// Memory of share.
 	capacity [fluid.MaxResources]float64

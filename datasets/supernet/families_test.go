@@ -25,7 +25,7 @@ func byName(t testing.TB, name string) *supernet.Space {
 func families(t testing.TB) []*supernet.Space {
 	var all []*supernet.Space
 	for _, name := range []string{"ofa-mbv3-w1.2", "ofa-mbv3-w0.25-c10", "ofa-proxyless-w1.3", "ofa-proxyless-w0.25-c10",
-		"ofa-resnet50", "ofa-resnet50-w0.1,0.125,0.2-c10", "ofa-resnet50-w1.0"} {
+		"ofa-resnet50", "ofa-resnet50-w0.1,0.125,0.2-c10", "ofa-resnet50-w1.0", "fashion-mbv3"} {
 		all = append(all, byName(t, name))
 	}
 	return all

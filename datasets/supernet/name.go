@@ -25,7 +25,7 @@ var (
 const (
 	defaultClasses = 1000
 	classSeparator = "-c"
-	knownNames     = "ofa-mbv3-w<width>, ofa-proxyless-w<width>, ofa-resnet50[-w<width>,<width>...], with -c<classes> behind for others than 1000"
+	knownNames     = "ofa-mbv3-w<width>, ofa-proxyless-w<width>, ofa-resnet50[-w<width>,<width>...], with -c<classes> behind for others than 1000; fashion-mbv3"
 )
 
 // name returns the name of a member.
@@ -48,9 +48,12 @@ func (f *family) name(widths []float64, classes int) string {
 
 // ByName returns the space of a name: "ofa-mbv3-w1.2" and "ofa-proxyless-w1.3" (any width),
 // "ofa-resnet50" ("ofa-resnet50-w0.65,0.8,1.0" is the same), with "-c10" appended for another
-// number of classes than 1000; OFA's own "ofa_mbv3_d234_e346_k357_w1.2",
+// number of classes than 1000; "fashion-mbv3" (see FashionMobileNetV3); OFA's own "ofa_mbv3_d234_e346_k357_w1.2",
 // "ofa_proxyless_d234_e346_k357_w1.3" and "ofa_resnet50".
 func ByName(name string) (*Space, error) {
+	if name == fashionName {
+		return FashionMobileNetV3(), nil
+	}
 	for _, f := range []*family{familyMobileNetV3, familyProxylessNAS, familyResNet50} {
 		for _, form := range [][2]string{{f.prefix, "-w"}, {f.authors, "_w"}} {
 			if rest, ok := strings.CutPrefix(name, form[0]); ok {

@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,19 @@ func lock(dir string) (unlock func(), ok bool) {
 		return nil, false
 	}
 	return func() { _ = f.Close() }, true // closing releases the lock
+}
+
+// private returns an error unless a folder is ours and nobody else can write to it: what is mapped from
+// it is trusted after its digest was checked.
+func private(dir string) error {
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err != nil {
+		return &os.PathError{Op: "stat", Path: dir, Err: err}
+	}
+	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
+		return fmt.Errorf("others can write to %s (mode %04o, owner %d): choose a folder of your own", dir, st.Mode&0o7777, st.Uid)
+	}
+	return nil
 }
 
 // syncDir waits until a folder's entries are on disk.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	goruntime "runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -91,8 +90,7 @@ func (m *Meter) probe(model []byte) (profile.Probe, error) {
 }
 
 func (m *Meter) collect() {
-	debug.FreeOSMemory()
-	trim()
+	Trim()
 	m.made = 0
 }
 

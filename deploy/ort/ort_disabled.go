@@ -20,6 +20,12 @@ func (*Runtime) SHA256() (string, error) { return "", ErrDisabled }
 // NewSession returns ErrDisabled.
 func (*Runtime) NewSession([]byte, Options) (*Session, error) { return nil, ErrDisabled }
 
+// Optimise returns ErrDisabled.
+func (*Runtime) Optimise([]byte, string, string, Options) ([]byte, error) { return nil, ErrDisabled }
+
+// NewMappedSession returns ErrDisabled.
+func (*Runtime) NewMappedSession([]byte, string, Options) (*Session, error) { return nil, ErrDisabled }
+
 // Session runs one model. Without cgo there is none.
 type Session struct{}
 

@@ -49,15 +49,20 @@ func (r *Runtime) NewSession(model []byte, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	in, out, err := modelInterface(model)
-	if err != nil {
-		return nil, fmt.Errorf("ort: %w: %w", ErrModel, err)
-	}
-	options, err := r.sessionOptions(o)
+	options, err := r.sessionOptions(o, everyOptimisation)
 	if err != nil {
 		return nil, err
 	}
 	defer options.Destroy()
+	return r.newSession(model, withinModel, options)
+}
+
+// newSession makes a session of a model whose tensors are where data says.
+func (r *Runtime) newSession(model []byte, data place, options *binding.SessionOptions) (*Session, error) {
+	in, out, err := modelInterface(model, data)
+	if err != nil {
+		return nil, fmt.Errorf("ort: %w: %w", ErrModel, err)
+	}
 	s := &Session{
 		input: make([]float32, in.Elements()), output: make([]float32, out.Elements()),
 		inputShape: in.Shape, outputShape: out.Shape,
@@ -87,13 +92,21 @@ func (r *Runtime) NewSession(model []byte, o Options) (*Session, error) {
 	return s, nil
 }
 
+// place is where a model's tensors may be.
+type place int
+
+const (
+	withinModel place = iota
+	beside            // in files, which the caller has looked at
+)
+
 // modelInterface returns a model's input and output, or why it is refused.
-func modelInterface(model []byte) (in, out onnx.Value, err error) {
+func modelInterface(model []byte, data place) (in, out onnx.Value, err error) {
 	info, err := onnx.Inspect(model)
 	if err != nil {
 		return in, out, err
 	}
-	if info.External {
+	if info.External && data == withinModel {
 		return in, out, errors.New("some of its tensors are in other files")
 	}
 	if len(info.Inputs) != 1 || len(info.Outputs) != 1 {
@@ -112,7 +125,7 @@ func modelInterface(model []byte) (in, out onnx.Value, err error) {
 }
 
 // sessionOptions turns o into the binding's options, which the caller destroys.
-func (r *Runtime) sessionOptions(o Options) (*binding.SessionOptions, error) {
+func (r *Runtime) sessionOptions(o Options, level optimisation) (*binding.SessionOptions, error) {
 	b, err := binding.NewSessionOptions()
 	if err != nil {
 		return nil, fmt.Errorf("ort: session options: %s", oneLine(err.Error()))
@@ -121,7 +134,7 @@ func (r *Runtime) sessionOptions(o Options) (*binding.SessionOptions, error) {
 		b.SetIntraOpNumThreads(o.Threads),
 		b.SetInterOpNumThreads(1),
 		b.SetExecutionMode(binding.ExecutionModeSequential),
-		b.SetGraphOptimizationLevel(binding.GraphOptimizationLevelEnableAll),
+		b.SetGraphOptimizationLevel(level),
 		b.SetLogSeverityLevel(binding.LoggingLevelFatal), // errors are returned, not printed
 		b.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"),
 		b.AddSessionConfigEntry("session.use_env_allocators", strconv.Itoa(digit(r.sharedArena))),

@@ -259,12 +259,24 @@ func (b *Bundle) Labels() ([]string, error) {
 	return labels, nil
 }
 
-// Verify reads every file, makes every level's model and returns the first error.
-func (b *Bundle) Verify(ctx context.Context) error {
-	for _, f := range b.manifest.Files { // damage first: models take longer
-		if _, err := b.read(f.Path); err != nil {
+// CheckDigests reads every file and returns an error that wraps ErrDamaged for the first whose digest is
+// not the manifest's. It keeps nothing in memory.
+func (b *Bundle) CheckDigests(ctx context.Context) error {
+	for _, f := range b.manifest.Files {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
+		if err := verify(b.root, f); err != nil {
+			return fmt.Errorf("bundle: %s: %w", b.dir, err)
+		}
+	}
+	return nil
+}
+
+// Verify reads every file, makes every level's model and returns the first error.
+func (b *Bundle) Verify(ctx context.Context) error {
+	if err := b.CheckDigests(ctx); err != nil {
+		return err
 	}
 	for i := range b.manifest.Family.Levels {
 		if err := ctx.Err(); err != nil {

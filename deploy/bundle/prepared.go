@@ -191,6 +191,23 @@ func (p *Prepared) Read() ([][]byte, error) {
 	return graphs, nil
 }
 
+// PrepareRead is Prepare and then Read. Prepared files that turn out to be damaged are removed and made
+// again from the bundle, once; remade says so.
+func (b *Bundle) PrepareRead(ctx context.Context, p Preparation) (prepared *Prepared, graphs [][]byte, remade bool, err error) {
+	for {
+		if prepared, err = b.Prepare(ctx, p); err != nil {
+			return nil, nil, remade, err
+		}
+		if graphs, err = prepared.Read(); err == nil || remade || !errors.Is(err, ErrDamaged) {
+			return prepared, graphs, remade, err
+		}
+		remade = true
+		if err := prepared.Remove(); err != nil {
+			return nil, nil, remade, err
+		}
+	}
+}
+
 // Remove deletes the prepared files, for instance because they are damaged. Sessions that map them
 // go on.
 func (p *Prepared) Remove() error { return os.RemoveAll(p.dir) }

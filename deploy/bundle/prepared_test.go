@@ -210,6 +210,26 @@ func TestPreparedDamage(t *testing.T) {
 	alone(t, p.Dir(), "0.onnx", "1.onnx", "2.onnx", "family.bin", "prepared.json")
 }
 
+// Damage that only a digest shows is repaired from the bundle.
+func TestPrepareReadRepairs(t *testing.T) {
+	b := openFixture(t, written(t, 1))
+	cache := filepath.Join(t.TempDir(), "cache")
+	p, graphs, remade, err := b.PrepareRead(t.Context(), preparation(cache))
+	if err != nil || remade || len(graphs) != 3 {
+		t.Fatalf("%d graphs, remade %v: %v", len(graphs), remade, err)
+	}
+	blob := filepath.Join(p.Dir(), "family.bin")
+	if err := os.Chmod(blob, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	patch(t, blob, 777, 1)
+	p, _, remade, err = b.PrepareRead(t.Context(), preparation(cache))
+	if err != nil || !remade {
+		t.Fatalf("remade %v: %v", remade, err)
+	}
+	reads(t, p)
+}
+
 func TestPrepareFailsWhole(t *testing.T) {
 	b := openFixture(t, written(t, 1))
 	broken := errors.New("no such instruction")

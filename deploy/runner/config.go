@@ -82,13 +82,17 @@ const (
 	Poisson    Arrivals = "poisson"  // independent, one every Period on average
 )
 
-// Config is one run. Family, Sessions, Pictures and Policy are required.
+// Config is one run. Family, Sessions or Pool, Pictures and Policy are required.
 type Config struct {
 	Family *family.Family
 	// Processor is where the sessions run, one of the family's; default its first. The policy sees
 	// this one alone.
 	Processor string
-	Sessions  []Session // one per level of the family
+	Sessions  []Session // one per level of the family; or:
+	// Pool has the sessions, of which at least one must be resident. A level that is not serves no
+	// request and is asked for in the background; the least accurate resident one serves meanwhile.
+	// Levels of a pool are not warmed up: Pool.Load has done that.
+	Pool *Pool
 	Pictures  Pictures
 
 	Policy bundle.Policy
@@ -199,20 +203,49 @@ func (c Config) checkSessions() error {
 	if err != nil {
 		return err
 	}
+	if s.InChannels != 3 {
+		return fmt.Errorf("space %q takes pictures of %d channels, want 3", s.Name, s.InChannels)
+	}
+	if c.Pool != nil {
+		if c.Sessions != nil {
+			return errors.New("both sessions and a pool are given")
+		}
+		if c.Pool.Len() != len(c.Family.Levels) {
+			return fmt.Errorf("a pool of %d levels for %d", c.Pool.Len(), len(c.Family.Levels))
+		}
+		resident := 0
+		for i := range c.Family.Levels {
+			if session := c.Pool.Session(i); session != nil {
+				resident++
+				if err := c.checkSession(s, i, session); err != nil {
+					return err
+				}
+			}
+		}
+		if resident == 0 {
+			return errors.New("no level of the pool is resident")
+		}
+		return nil
+	}
 	if len(c.Sessions) != len(c.Family.Levels) {
 		return fmt.Errorf("%d sessions for %d levels", len(c.Sessions), len(c.Family.Levels))
 	}
-	for i, l := range c.Family.Levels {
-		r := l.Arch.R
+	for i := range c.Family.Levels {
 		if c.Sessions[i] == nil {
 			return fmt.Errorf("level %d has no session", i)
 		}
-		if in, out := len(c.Sessions[i].Input()), len(c.Sessions[i].Output()); in != s.InChannels*r*r || out != s.Classes {
-			return fmt.Errorf("level %d: the session takes %d values and gives %d, want %d and %d", i, in, out, s.InChannels*r*r, s.Classes)
+		if err := c.checkSession(s, i, c.Sessions[i]); err != nil {
+			return err
 		}
-		if s.InChannels != 3 {
-			return fmt.Errorf("space %q takes pictures of %d channels, want 3", s.Name, s.InChannels)
-		}
+	}
+	return nil
+}
+
+// checkSession returns an error unless a session has the shape of its level.
+func (c Config) checkSession(space *supernet.Space, level int, s Session) error {
+	r := c.Family.Levels[level].Arch.R
+	if in, out := len(s.Input()), len(s.Output()); in != space.InChannels*r*r || out != space.Classes {
+		return fmt.Errorf("level %d: the session takes %d values and gives %d, want %d and %d", level, in, out, space.InChannels*r*r, space.Classes)
 	}
 	return nil
 }

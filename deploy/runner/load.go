@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/dynofa/dynofa/deploy/bundle"
 )
@@ -35,11 +34,28 @@ func Load(ctx context.Context, b *bundle.Bundle, open func(model []byte) (Sessio
 
 // Close closes the sessions that can be closed.
 func Close(sessions []Session) error {
-	var errs []error
+	var err error
 	for _, s := range sessions {
-		if c, ok := s.(io.Closer); ok {
-			errs = append(errs, c.Close())
-		}
+		err = errors.Join(err, closeSession(s))
 	}
-	return errors.Join(errs...)
+	return err
+}
+
+// LoadPrepared returns a pool of a bundle's levels, made from the graphs that the bundle is prepared
+// to (see bundle.Prepare), with level 0 resident. The bundle's own digests are checked first, then
+// those of the prepared files. open makes a session of a graph whose tensors lie in dir. repaired
+// says that prepared files were damaged and made again.
+func LoadPrepared(ctx context.Context, b *bundle.Bundle, p bundle.Preparation, open func(graph []byte, dir string) (Session, error)) (pool *Pool, repaired bool, err error) {
+	if err := b.CheckDigests(ctx); err != nil {
+		return nil, false, err
+	}
+	prepared, graphs, repaired, err := b.PrepareRead(ctx, p)
+	if err != nil {
+		return nil, repaired, err
+	}
+	pool = NewPool(len(graphs), func(level int) (Session, error) { return open(graphs[level], prepared.Dir()) })
+	if err := pool.Load(0); err != nil {
+		return nil, repaired, err
+	}
+	return pool, repaired, nil
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 const (
 	// ReasonSafeLevel: the level that the policy asked for rests after a failure, another serves.
 	ReasonSafeLevel policy.Reason = trace.OverridePrefix + "safe-level"
+	// ReasonLoading: the level that the policy asked for is not in memory yet, another serves.
+	ReasonLoading policy.Reason = trace.OverridePrefix + "loading"
 	// With the others the policy was not asked.
 	ReasonCancelled policy.Reason = trace.OverridePrefix + "cancelled" // the run was cancelled
 	ReasonEnded     policy.Reason = trace.OverridePrefix + "ended"     // the policy had ended the run
@@ -66,7 +69,11 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 	if r.policy, r.model, err = r.build(); err != nil {
 		return nil, err
 	}
-	n := len(r.Sessions)
+	n := len(r.Family.Levels)
+	warm := r.Pool == nil
+	if warm {
+		r.Pool = poolOf(r.Sessions)
+	}
 	resolutions := make([]int, n)
 	for i, l := range r.Family.Levels {
 		resolutions[i] = l.Arch.R
@@ -80,8 +87,10 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 	r.observed.Limit, r.observed.MinAccuracy = r.Limit, r.MinAccuracy
 	r.unflushed = r.Trace != nil // its header
 	r.began = r.Clock.Now()
-	if err := r.warmUp(ctx); err != nil && ctx.Err() == nil {
-		return nil, err
+	if warm {
+		if err := r.warmUp(ctx); err != nil && ctx.Err() == nil {
+			return nil, err
+		}
 	}
 	r.began = r.Clock.Now()
 	end := cancelled
@@ -220,8 +229,13 @@ func (r *run) observe() *policy.Observation {
 func (r *run) infer(rec *trace.Record) {
 	rec.Decision = r.inService(rec.Decision, rec.Observation.Now)
 	level := rec.Decision.Level
-	s, picture := r.Sessions[level], int(rec.Request%int64(r.Pictures.Len()))
+	s, picture := r.Pool.Session(level), int(rec.Request%int64(r.Pictures.Len()))
 	a := Answer{Request: rec.Request, Picture: picture, Level: level, Label: r.Pictures.Label(picture)}
+	if s == nil {
+		r.rest(level, r.now(), errors.New("it is not in memory"))
+		r.fail(rec)
+		return
+	}
 	if err := r.inputs.into(s.Input(), picture, r.Family.Levels[level].Arch.R); err != nil {
 		// The picture's fault, not the level's.
 		r.Logger.Warn("request failed", "request", rec.Request, "error", err)
@@ -254,16 +268,30 @@ func (r *run) infer(rec *trace.Record) {
 }
 
 // inService returns the decision, with the least accurate level in service if the decided one rests
-// after a failure. If all rest, it stays.
+// after a failure or is not in memory. If all rest, it stays, or is the least accurate one in memory.
 func (r *run) inService(d policy.Decision, now time.Duration) policy.Decision {
-	if r.resting[d.Level] <= now {
+	reason := ReasonSafeLevel
+	if r.Pool.Session(d.Level) == nil {
+		r.Pool.Want(d.Level)
+		reason = ReasonLoading
+	} else if r.resting[d.Level] <= now {
 		return d
 	}
+	resident := -1
 	for level, until := range r.resting {
+		if r.Pool.Session(level) == nil {
+			continue
+		}
 		if until <= now {
-			d.Level, d.Reason = level, ReasonSafeLevel
+			d.Level, d.Reason = level, reason
 			return d
 		}
+		if resident < 0 {
+			resident = level
+		}
+	}
+	if reason == ReasonLoading && resident >= 0 {
+		d.Level, d.Reason = resident, reason
 	}
 	return d
 }

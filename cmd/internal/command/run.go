@@ -3,9 +3,11 @@ package command
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"image"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -28,7 +30,7 @@ const BuiltinImages = "builtin"
 // runOptions are the flags of Run.
 type runOptions struct {
 	images, labels, library, policy, accuracy string
-	arrivals, trace, loads, format            string
+	arrivals, trace, loads, format, prepared  string
 	params                                    cli.StringSlice
 	threads                                   int
 	cfg                                       runner.Config
@@ -55,6 +57,7 @@ func Run(version string) *cli.Command {
 			&cli.Int64Flag{Name: "requests", Usage: "end after so many; 0: one for each picture, if there is no --duration", Destination: &o.cfg.Requests},
 			&cli.StringFlag{Name: "load", Usage: "co-running `LOAD` to start meanwhile, KIND:THREADS@FROM-TO, such as cpu:2@4s-8s or mem:1@0s-5s", Destination: &o.loads},
 			&cli.StringFlag{Name: "trace", Usage: "record the run in `FILE.csv`", Destination: &o.trace},
+			&cli.StringFlag{Name: "prepared", Usage: "`FOLDER` for the graphs that are optimised for this machine at the first start; none: plain sessions, which take several times the memory", DefaultText: "dynofa in the user's cache folder, or $CACHE_DIRECTORY", Destination: &o.prepared},
 			&cli.IntFlag{Name: "threads", Usage: "threads of one inference", Value: 1, Destination: &o.threads},
 			SeedFlag(&o.cfg.Seed),
 			RuntimeFlag(&o.library),
@@ -105,18 +108,73 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	if err := b.Manifest().Runtime.Check(rt.Version()); err != nil {
 		return err
 	}
-	o.cfg.Sessions, err = runner.Load(c.Context, b, func(model []byte) (runner.Session, error) {
-		return rt.NewSession(model, ort.Options{Threads: o.threads, Provider: b.Manifest().Runtime.Provider})
-	})
+	closeSessions, err := o.load(c, b, rt)
 	if err != nil {
 		return err
 	}
-	defer runner.Close(o.cfg.Sessions)
+	defer closeSessions()
 	report, err := o.record(c.Context, schedule)
 	if err != nil {
 		return err
 	}
 	return printReport(c, report, o.format)
+}
+
+// plainSessions is the --prepared argument that asks for sessions without preparation.
+const plainSessions = "none"
+
+// load makes the sessions. The function that it returns closes them.
+func (o *runOptions) load(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime) (func() error, error) {
+	options := ort.Options{Threads: o.threads, Provider: b.Manifest().Runtime.Provider}
+	if o.prepared == plainSessions {
+		sessions, err := runner.Load(c.Context, b, func(model []byte) (runner.Session, error) { return rt.NewSession(model, options) })
+		o.cfg.Sessions = sessions
+		ort.Trim()
+		return func() error { return runner.Close(sessions) }, err
+	}
+	target, err := rt.Target(options)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := cacheFolder(o.prepared)
+	if err != nil {
+		return nil, err
+	}
+	pool, repaired, err := runner.LoadPrepared(c.Context, b, bundle.Preparation{Cache: cache, Target: target,
+		Optimise: func(model []byte, dir, name string) ([]byte, error) {
+			return rt.Optimise(model, dir, name, options)
+		},
+	}, func(graph []byte, dir string) (runner.Session, error) { return rt.NewMappedSession(graph, dir, options) })
+	if err != nil {
+		return nil, err
+	}
+	if repaired {
+		fmt.Fprintf(c.App.ErrWriter, "%s: prepared files in %s were damaged and have been made again\n", c.App.Name, cache)
+	}
+	for level := 1; level < pool.Len(); level++ {
+		if err := pool.Load(level); err != nil {
+			return nil, errors.Join(err, pool.Close())
+		}
+	}
+	o.cfg.Pool = pool
+	ort.Trim()
+	return pool.Close, nil
+}
+
+// cacheFolder returns where prepared bundles lie: the argument, the folder that systemd gives a service,
+// or dynofa in the user's cache folder.
+func cacheFolder(arg string) (string, error) {
+	if arg != "" {
+		return arg, nil
+	}
+	if dir := os.Getenv("CACHE_DIRECTORY"); dir != "" {
+		return filepath.Join(dir, "prepared"), nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("no cache folder: %w; name one with --prepared", err)
+	}
+	return filepath.Join(dir, "dynofa"), nil
 }
 
 // configure takes from the bundle what flags do not override.

@@ -92,8 +92,8 @@ type Config struct {
 	// Pool has the sessions, of which at least one must be resident. A level that is not serves no
 	// request and is asked for in the background; the least accurate resident one serves meanwhile.
 	// Levels of a pool are not warmed up: Pool.Load has done that.
-	Pool *Pool
-	Pictures  Pictures
+	Pool     *Pool
+	Pictures Pictures
 
 	Policy bundle.Policy
 	// NewPolicy builds the policy; default policy.New.

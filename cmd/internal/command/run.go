@@ -144,7 +144,9 @@ func (o *runOptions) load(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime) (fu
 		Optimise: func(model []byte, dir, name string) ([]byte, error) {
 			return rt.Optimise(model, dir, name, options)
 		},
-	}, func(graph []byte, dir string) (runner.Session, error) { return rt.NewMappedSession(graph, dir, options) })
+	}, func(graph []byte, dir string) (runner.Session, error) {
+		return rt.NewMappedSession(graph, dir, options)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -26,6 +25,9 @@ type Metrics struct {
 	SLO Proportion `json:"slo"`
 	// MeanAccuracy is the mean over answered requests of the accuracy of their levels; 0 if none.
 	MeanAccuracy unit.Accuracy `json:"mean_accuracy"`
+	// AccuracyOverAll is the sum over answered requests of the accuracy of their levels, late ones included,
+	// divided by all requests; 0 if none.
+	AccuracyOverAll unit.Accuracy `json:"accuracy_over_all"`
 	// EffectiveAccuracy is the sum over requests on time of the accuracy of their levels, divided by
 	// all requests; 0 if none.
 	EffectiveAccuracy unit.Accuracy `json:"effective_accuracy"`
@@ -95,6 +97,7 @@ func Measure(t *trace.Trace, profile traffic.Profile) Metrics {
 		m.MeanAccuracy = unit.Accuracy(served / float64(n))
 	}
 	if m.Requests > 0 {
+		m.AccuracyOverAll = unit.Accuracy(served / float64(m.Requests))
 		m.EffectiveAccuracy = unit.Accuracy(inTime / float64(m.Requests))
 	}
 	m.Latency, m.Response, m.Wait = summarize(latency), summarize(response), summarize(wait)
@@ -138,16 +141,7 @@ func switches(records []trace.Record) int {
 
 // missRuns returns the longest run of misses, and how often a miss follows a miss.
 func missRuns(records []trace.Record) (longest int, after Proportion) {
-	order := make([]*trace.Record, len(records))
-	for i := range records {
-		order[i] = &records[i]
-	}
-	byArrival := func(a, b *trace.Record) int {
-		return cmp.Or(cmp.Compare(a.Arrival, b.Arrival), cmp.Compare(a.Request, b.Request))
-	}
-	if !slices.IsSortedFunc(order, byArrival) {
-		slices.SortFunc(order, byArrival)
-	}
+	order := byArrival(records)
 	run, both, followed := 0, 0, 0
 	for _, r := range order {
 		miss := r.Outcome != trace.OnTime

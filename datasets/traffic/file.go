@@ -44,19 +44,30 @@ func Builtins() []string {
 // Builtin returns a built-in scenario by its name, with or without ".yaml". The error lists the names
 // if there is none.
 func Builtin(name string) (*Scenario, error) {
+	f, err := OpenBuiltin(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.Scenario()
+}
+
+// OpenBuiltin returns the file of a built-in scenario. Errors are as of Builtin.
+func OpenBuiltin(name string) (*File, error) {
 	file := strings.TrimSuffix(name, ".yaml") + ".yaml"
 	if !slices.Contains(Builtins(), baseName(file)) || baseName(file)+".yaml" != file {
 		return nil, fmt.Errorf("traffic: no built-in scenario %q: there are %s", clip(name), strings.Join(Builtins(), ", "))
-	}
-	data, err := builtin.ReadFile("scenarios/" + file)
-	if err != nil {
-		return nil, fmt.Errorf("traffic: %w", err)
 	}
 	folder, err := fs.Sub(builtin, "scenarios")
 	if err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
-	return ParseIn(folder, file, data)
+	data, err := fs.ReadFile(folder, file)
+	if err != nil {
+		return nil, fmt.Errorf("traffic: %w", err)
+	}
+	return &File{name: file, load: func(changes []Change) (*Scenario, error) {
+		return parse(folder, file, data, changes)
+	}}, nil
 }
 
 // Load reads a scenario file: one YAML document of plain mappings, lists and values, with the keys
@@ -88,6 +99,15 @@ func Builtin(name string) (*Scenario, error) {
 // sign or a fraction. The error is of the file system or joins all problems of the file as errors of type
 // [*Error].
 func Load(path string) (*Scenario, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Scenario()
+}
+
+// Open reads the bytes of a scenario file. The error is of the file system.
+func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
@@ -97,12 +117,14 @@ func Load(path string) (*Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}
-	root, err := os.OpenRoot(filepath.Dir(path))
-	if err != nil {
-		return nil, fmt.Errorf("traffic: %w", err)
-	}
-	defer root.Close()
-	return ParseIn(root.FS(), path, data)
+	return &File{name: path, load: func(changes []Change) (*Scenario, error) {
+		root, err := os.OpenRoot(filepath.Dir(path))
+		if err != nil {
+			return nil, fmt.Errorf("traffic: %w", err)
+		}
+		defer root.Close()
+		return parse(root.FS(), path, data, changes)
+	}}, nil
 }
 
 // Parse reads a scenario from the bytes of a file. The name stands in errors, and its last element without
@@ -112,10 +134,19 @@ func Parse(name string, data []byte) (*Scenario, error) { return ParseIn(nil, na
 
 // ParseIn is Parse with the folder in which the trace files of the scenario lie.
 func ParseIn(folder fs.FS, name string, data []byte) (*Scenario, error) {
+	return parse(folder, name, data, nil)
+}
+
+func parse(folder fs.FS, name string, data []byte, changes []Change) (*Scenario, error) {
 	d := &decoder{lines: map[string]int{}, files: folder}
 	s := &Scenario{Name: baseName(name)}
 	if root := d.document(data); root != nil {
-		d.scenario(root, s)
+		for _, c := range changes {
+			d.apply(root, c)
+		}
+		if len(d.found.problems) == 0 {
+			d.scenario(root, s)
+		}
 	}
 	if len(d.found.problems) == 0 {
 		d.found = *s.check()

@@ -58,7 +58,7 @@ func RunTogether(ctx context.Context, configs []Config) ([]*Result, error) {
 	first := configs[0]
 	if first.Scenario != nil {
 		var err error
-		if first, err = first.onBoard(); err != nil {
+		if first, err = first.OnBoard(); err != nil {
 			return nil, fmt.Errorf("sim: scenario %s: %w", first.Scenario.Name, err)
 		}
 	}

@@ -58,6 +58,7 @@ func TestMeasure(t *testing.T) {
 		Requests: 8, OnTime: 3, Late: 1, Dropped: 1, Refused: 2, Failed: 1,
 		SLO:               sim.NewProportion(3, 8),
 		MeanAccuracy:      (0.75 + 0.5 + 0.75 + 0.5) / 4,
+		AccuracyOverAll:   (0.75 + 0.5 + 0.75 + 0.5) / 8,
 		EffectiveAccuracy: (0.75 + 0.75 + 0.5) / 8,
 		AccuracyOrigins:   []family.AccuracyOrigin{family.AccuracyStandIn, family.AccuracyMeasured},
 		Levels:            []int{2, 2}, Switches: 3, Switching: 30 * ms,

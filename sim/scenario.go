@@ -25,10 +25,7 @@ func refuse(s *traffic.Scenario, onBoard bool) error {
 		switch e := &s.Events[i]; e.Kind {
 		case traffic.LimitEvent, traffic.AccuracyEvent:
 		case traffic.SensorEvent:
-			switch {
-			case e.Sensor == traffic.SensorClock:
-				no(fmt.Sprintf("events[%d].sensor", i), "no simulated manager reads clocks")
-			case e.Sensor != traffic.SensorLatency && !onBoard:
+			if e.Sensor != traffic.SensorLatency && !onBoard {
 				no(fmt.Sprintf("events[%d].sensor", i), "without a board there is no sensor of %s", e.Sensor)
 			}
 		default:
@@ -89,24 +86,29 @@ func Applications(base Config, families func(name string) (*family.Family, error
 	return configs, nil
 }
 
-// onBoard returns the config with the built-in board that its scenario names, unless it has a board already.
-func (c Config) onBoard() (Config, error) {
+// OnBoard returns the config with the built-in board that its scenario names, unless it has a board already.
+func (c Config) OnBoard() (Config, error) {
 	s := c.Scenario
 	if c.Board != nil || s.Board == "" {
 		return c, nil
 	}
 	b, err := board.Builtin(s.Board)
 	if err != nil {
-		return c, err
+		return c, &traffic.Error{Key: "board", Problem: err.Error()}
 	}
+	c.Board, err = Place(s, b)
+	return c, err
+}
+
+// Place sets a board up as a scenario says: with its power mode and governor. Run adds the scenario's events.
+func Place(s *traffic.Scenario, b *board.Board) (*platform.Config, error) {
 	p := &platform.Config{Board: b, Mode: s.Mode, Governors: map[string]platform.Governor{}}
 	if s.Governor != "" {
 		for i := range b.Processors {
 			p.Governors[b.Processors[i].Name] = platform.Governor(s.Governor)
 		}
 	}
-	c.Board = p
-	return c, p.Validate()
+	return p, p.Validate()
 }
 
 // boardEvents returns what a scenario does to a board: its events and, in one replication, the slow-downs of the

@@ -59,7 +59,6 @@ func TestScenarioOnBoard(t *testing.T) {
 		onXavier + "governor: ondemand\n":                                                        "governor",
 		onXavier + "events: [{at: 1s, kind: mode, to: fast}]\n":                                  `no power mode "fast"`,
 		poissonHead + "events: [{at: 1s, kind: ambient, to: 80C}]\n":                             "without a board",
-		onXavier + "events: [{at: 1s, kind: sensor, sensor: clock, to: lost}]\n":                 "reads clocks",
 		strings.Replace(onXavier, "processor: gpu", "processor: dla", 1):                         "dla",
 		onXavier + "events: [{at: 1s, kind: clock, processor: dla, to: 1GHz}]\n":                 "no processor",
 		poissonHead + "events: [{at: 1s, kind: sensor, sensor: temperature, to: lost}]\n":        "without a board",

@@ -116,7 +116,7 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 
 // play runs a server by itself, or alone on its board.
 func (c Config) play(ctx context.Context, s *server) (*Result, error) {
-	c, err := c.onBoard()
+	c, err := c.OnBoard()
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (c Config) prepare() (*server, error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("sim: %w", errors.Join(errs...))
 	}
-	c, err := c.onBoard()
+	c, err := c.OnBoard()
 	if err != nil {
 		return nil, fmt.Errorf("sim: scenario %s: %w", c.Scenario.Name, err)
 	}

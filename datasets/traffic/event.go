@@ -19,21 +19,21 @@ const (
 	AmbientEvent  EventKind = "ambient"  // around the board: a temperature such as 35C
 	LimitEvent    EventKind = "limit"    // deadlines of requests that arrive from then on: a duration
 	AccuracyEvent EventKind = "accuracy" // that the manager is asked to keep: an accuracy
-	SensorEvent   EventKind = "sensor"   // what the manager sees: lost or back
+	SensorEvent   EventKind = "sensor"   // what is measured: lost or back
 )
 
 // EventKinds lists the kinds of events.
 var EventKinds = []EventKind{ClockEvent, ModeEvent, AmbientEvent, LimitEvent, AccuracyEvent, SensorEvent}
 
-// Sensors lists what a SensorEvent may take from the manager.
-var Sensors = []string{SensorLatency, SensorTemperature, SensorPower, SensorClock}
+// Sensors lists what a SensorEvent may take away.
+var Sensors = []string{SensorLatency, SensorTemperature, SensorPower}
 
-// Sensors. Without SensorLatency completions reach the manager no more.
+// Sensors. Without SensorLatency completions reach the manager no more; without the others the board cannot read its
+// temperature or power, so what it does about them stays as it is.
 const (
 	SensorLatency     = "latency"
 	SensorTemperature = "temperature"
 	SensorPower       = "power"
-	SensorClock       = "clock"
 )
 
 // Event is something that changes at a time. Which of the fields below What have a meaning depends on Kind;

@@ -84,7 +84,7 @@ func noOptimum(c *Cell) string {
 		return "several applications share a board"
 	}
 	a := &c.Apps[0]
-	if a.Board != nil {
+	if a.Board != nil || a.Scenario.Board != "" {
 		return "on a board latency depends on clocks, heat and sharing"
 	}
 	app := a.Scenario.Applications()[0]

@@ -37,8 +37,10 @@ func (r *runner) one(t task) ([]Outcome, error) {
 		return nil, err
 	}
 	outcomes := make([]Outcome, len(results))
+	onBoard := boardOutcome(results)
 	for i, res := range results {
 		outcomes[i] = outcome(configs[i].App, res, t.cut)
+		outcomes[i].Board = onBoard
 	}
 	return outcomes, r.save(key, document, &configs[0], spec, outcomes)
 }
@@ -47,7 +49,7 @@ func outcome(app string, res *sim.Result, cut int) Outcome {
 	o := Outcome{
 		App: app, Metrics: res.Metrics, Cut: cut, MSER5: sim.WarmUp(res.Trace), EffectiveUncut: res.Metrics.EffectiveAccuracy,
 		Fingerprint: fmt.Sprintf("%016x", res.Fingerprint), Notes: res.Trace.Header.Notes,
-		LoadGen: loadGen(res.Scenario, res.Trace), Board: boardOutcome(res),
+		LoadGen: loadGen(res.Scenario, res.Trace),
 	}
 	if cut > 0 {
 		o.Metrics = sim.MeasureAfter(res.Trace, res.Profile, cut)

@@ -118,23 +118,24 @@ type Outcome struct {
 	Board *BoardOutcome `json:"board,omitempty"`
 }
 
-// BoardOutcome is what became of a board in a run.
+// BoardOutcome is what became of a board in a run, by its models of power and heat.
 type BoardOutcome struct {
-	Energy      unit.Joules   `json:"energy_j"`     // of all rails, to the end of the run
-	PerAnswer   unit.Joules   `json:"per_answer_j"` // Energy over the requests answered, of all applications
-	Hottest     unit.Celsius  `json:"hottest_c"`    // highest temperature of any node
-	Throttled   time.Duration `json:"throttled_ns"` // time with a trip in force
-	Transitions int           `json:"transitions"`  // clock changes that took effect
+	Elapsed     time.Duration `json:"elapsed_ns"`
+	Energy      unit.Joules   `json:"energy_j"`     // of all rails
+	PerAnswer   unit.Joules   `json:"per_answer_j"` // Energy over the requests answered, of all applications; 0 if none
+	Hottest     unit.Celsius  `json:"hottest_c"`
+	Throttled   time.Duration `json:"throttled_ns"`   // of the processor that was throttled longest
+	Transitions int           `json:"transitions"`    // changes of clocks
+	Down        string        `json:"down,omitempty"` // why it shut down
 }
 
 // CellResult is what came out of a cell.
 type CellResult struct {
-	Cell     Cell
-	Cut      int // requests
-	CutRule  string
-	Apps     []AppResult
-	Notes    []string // of all runs, each once
-	baseline int
+	Cell    Cell
+	Cut     int // requests
+	CutRule string
+	Apps    []AppResult
+	Notes   []string // of all runs, each once
 }
 
 // AppResult is what came out for one application.

@@ -70,12 +70,12 @@ def normalise(pictures):
 
 
 class Augmented:
-    """Pictures at every resolution with flips and shifts of up to a fourteenth of the side, on a black border."""
+    """Pictures at every resolution with flips, and shifts of up to a share of the side on a black border."""
 
-    def __init__(self, pictures, resolutions):
+    def __init__(self, pictures, resolutions, shift):
         self.cache = {}
         for r in resolutions:
-            pad = round(r / 14)
+            pad = round(r * shift)
             self.cache[r] = pad, np.pad(resize(pictures, r), ((0, 0), (pad, pad), (pad, pad)))
 
     def draw(self, rng, n):

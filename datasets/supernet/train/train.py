@@ -36,8 +36,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 # From the fraction of all steps on: the deepest stage, and how often each resolution is drawn.
 PLAN = [
     (0.00, 2, {16: 40, 20: 30, 24: 30}),
-    (0.35, 4, {16: 35, 20: 25, 24: 25, 28: 10, 32: 5}),
-    (0.80, 4, {16: 20, 20: 20, 24: 20, 28: 20, 32: 20}),
+    (0.30, 4, {16: 35, 20: 25, 24: 25, 28: 10, 32: 5}),
+    (0.82, 4, {16: 20, 20: 20, 24: 20, 28: 20, 32: 20}),
 ]
 
 
@@ -63,22 +63,22 @@ class Run:
         self.net = model.Supernet(self.space, o.seed)
         decay = [p for n, p in self.net.params.items() if self.net.kinds[n] == "weight"]
         rest = [p for n, p in self.net.params.items() if self.net.kinds[n] != "weight"]
-        self.adam = torch.optim.AdamW([{"params": decay, "weight_decay": o.decay}, {"params": rest, "weight_decay": 0}], lr=o.lr)
+        self.sgd = torch.optim.SGD([{"params": decay, "weight_decay": o.decay}, {"params": rest, "weight_decay": 0}], lr=o.lr, momentum=0.9, nesterov=True)
         self.step, self.cpu = 0, 0.0
         pictures, labels = data.load(o.data)
         ids, held = data.split(labels)
-        self.train = data.Augmented(pictures[ids], self.space.resolutions)
+        self.train = data.Augmented(pictures[ids], self.space.resolutions, o.shift)
         self.labels = torch.from_numpy(labels[ids].astype(np.int64))
         self.held, self.held_labels = pictures[held], labels[held]
         self.calibration = pictures[ids[:: len(ids) // 1000][:1000]]
 
     def state(self):
-        return {"params": {n: p.detach() for n, p in self.net.params.items()}, "adam": self.adam.state_dict(), "step": self.step, "cpu": self.cpu}
+        return {"params": {n: p.detach() for n, p in self.net.params.items()}, "sgd": self.sgd.state_dict(), "step": self.step, "cpu": self.cpu}
 
     def restore(self, s):
         for n, p in self.net.params.items():
             p.data.copy_(s["params"][n])
-        self.adam.load_state_dict(s["adam"])
+        self.sgd.load_state_dict(s["sgd"])
         self.step, self.cpu = s["step"], s["cpu"]
 
     def ids(self, step):
@@ -98,10 +98,12 @@ class Run:
         ids = self.ids(self.step)
         labels, drawn = self.labels[torch.from_numpy(ids)], self.train.draw(numbers, len(ids))
         largest = dict(space.largest(draw()), d=[depth] * len(space.stages))
-        others = [space.random(rng, draw(), depth), space.smallest(16 if rng.random() < 0.7 else draw())]
-        for g in self.adam.param_groups:
+        others = [space.smallest(16 if rng.random() < 0.7 else draw())]
+        if self.step % 2:
+            others.append(space.random(rng, draw(), depth))
+        for g in self.sgd.param_groups:
             g["lr"] = learning_rate(self.step, o.steps, o.lr, o.warmup)
-        self.adam.zero_grad(set_to_none=True)
+        self.sgd.zero_grad(set_to_none=True)
         logits = net.forward(self.train.batch(ids, drawn, largest["r"]), largest)
         loss = F.cross_entropy(logits, labels, label_smoothing=o.smoothing)
         loss.backward()
@@ -110,9 +112,10 @@ class Run:
         for arch in others:
             y = net.forward(self.train.batch(ids, drawn, arch["r"]), arch)
             loss = -(soft * y.log_softmax(1)).sum(1).mean()
-            loss.backward()
+            (o.student * loss).backward()
             losses.append(loss.item())
-        self.adam.step()
+        losses += [losses[-1]] * (3 - len(losses))
+        self.sgd.step()
         self.step += 1
         return losses, (logits.detach().argmax(1) == labels).float().mean().item()
 
@@ -139,8 +142,8 @@ class Run:
             self.cpu = time.process_time() - began
             if self.step % o.log == 0 or self.step == o.steps:
                 m = sums / n
-                print("step %d/%d epoch %.2f lr %.5f loss %.3f random %.3f smallest %.3f batch top-1 %.2f%% cpu %.0f s wall %s" % (
-                    self.step, o.steps, self.step * o.batch / len(self.labels), self.adam.param_groups[0]["lr"], *m[:3], 100 * m[3], self.cpu,
+                print("step %d/%d epoch %.2f lr %.5f loss %.3f smallest %.3f random %.3f batch top-1 %.2f%% cpu %.0f s wall %s" % (
+                    self.step, o.steps, self.step * o.batch / len(self.labels), self.sgd.param_groups[0]["lr"], *m[:3], 100 * m[3], self.cpu,
                     time.strftime("%H:%M:%S")), flush=True)
                 sums, n = np.zeros(4), 0
             if time.time() - last > o.save_every or self.step == o.steps:
@@ -162,10 +165,12 @@ def main():
     p.add_argument("--steps", type=int, required=True, help="of the whole run")
     p.add_argument("--stop", type=int, default=0, help="stop after so many steps, to be resumed")
     p.add_argument("--batch", type=int, default=64)
-    p.add_argument("--lr", type=float, default=3e-3)
-    p.add_argument("--warmup", type=int, default=150)
-    p.add_argument("--decay", type=float, default=0.02)
-    p.add_argument("--smoothing", type=float, default=0.05)
+    p.add_argument("--lr", type=float, default=0.4)
+    p.add_argument("--warmup", type=int, default=100)
+    p.add_argument("--decay", type=float, default=3e-5)
+    p.add_argument("--smoothing", type=float, default=0.0)
+    p.add_argument("--student", type=float, default=0.5, help="weight of the distillation losses")
+    p.add_argument("--shift", type=float, default=0.0, help="largest shift of a picture, as a share of its side")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--log", type=int, default=20)
     p.add_argument("--check", type=int, default=400)

@@ -24,7 +24,7 @@ type candidate struct {
 }
 
 // buckets is the number of intervals of time in which a frontier sieves candidates.
-const buckets = 256
+const buckets = 512
 
 // frontier collects the candidates of one request, with one level loaded, and sieves out what is
 // surely dominated: by a candidate of an earlier interval of time with at least its utility. That takes
@@ -38,6 +38,14 @@ type frontier struct {
 	// best[q] is the largest utility in the intervals before q; best[0] in interval 0, which holds
 	// everything up to base.
 	best [buckets]int64
+	// lead[q] is the candidate of interval q with the largest utility so far, the earliest of equals.
+	lead [buckets]lead
+}
+
+// lead is a time and a utility.
+type lead struct {
+	free    time.Duration
+	utility int64
 }
 
 // reset empties the frontier for times in [base, end]; others are taken too.
@@ -49,6 +57,7 @@ func (f *frontier) reset(base, end time.Duration) {
 	f.candidates = f.candidates[:0]
 	for q := range f.best {
 		f.best[q] = -1
+		f.lead[q].utility = -1
 	}
 }
 
@@ -67,6 +76,12 @@ func (f *frontier) push(c candidate) {
 
 // keep adds a candidate of interval q that is not dominated by what is known.
 func (f *frontier) keep(q int, c candidate) {
+	switch l := &f.lead[q]; {
+	case c.utility <= l.utility && c.free >= l.free:
+		return
+	case c.utility >= l.utility:
+		l.free, l.utility = c.free, c.utility
+	}
 	f.candidates = append(f.candidates, c)
 	if q > 0 {
 		q++

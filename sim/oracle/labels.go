@@ -3,6 +3,8 @@ package oracle
 import (
 	"context"
 	"math"
+	"slices"
+	"sort"
 	"time"
 )
 
@@ -27,13 +29,21 @@ type solver struct {
 	slack []time.Duration
 	// late: batches with late members are considered, since they may be shorter than those without.
 	late bool
+	// exchange: factors are equal and batches are on time as a whole, see skipped.
+	exchange bool
 	// ring has the frontiers of the next batch+1 requests, sets each.
-	ring    [][]frontier
-	now     []label
-	options [][]uint8 // levels worth considering, by batch size - 1
-	plans   plans
-	exact   bool
-	most    int
+	ring [][]frontier
+	now  []label
+	// served and skipped part now by what became of the request before. A batch need not follow a request
+	// that was given up if that could have been in it on time: in the place of the batch's last one it is
+	// worth as much, and the last one is given up instead, which is the same question again, later. So
+	// labels of skipped are extended by batches that end after the deadline of the request before. Without
+	// exchange everything is in served.
+	served, skipped []label
+	options         [][]uint8 // levels worth considering, by batch size - 1
+	plans           plans
+	exact           bool
+	most            int
 }
 
 // solve finds the best in-order schedule of an agreeable instance.
@@ -75,6 +85,7 @@ func newSolver(in *instance) *solver {
 	if in.switchTime > 0 {
 		s.sets = len(in.levels)
 	}
+	s.exchange = !in.unequal && !s.late
 	s.slack = s.slacks()
 	s.options = make([][]uint8, in.batch)
 	for b := range s.options {
@@ -158,17 +169,23 @@ func (s *solver) clear(i int) {
 
 // take makes the labels of request i in one set the current ones, and returns their number.
 func (s *solver) take(i, set int) int {
-	s.now = s.now[:0]
+	s.now, s.served, s.skipped = s.now[:0], s.served[:0], s.skipped[:0]
 	for _, c := range s.at(i, set).pareto() {
 		l := label{free: c.free, utility: c.utility, node: c.node}
 		if c.batch > 0 && s.exact {
 			l.node = s.plans.add(node{parent: c.node, first: int32(i) - int32(c.batch), level: c.level, batch: c.batch})
 		}
 		s.now = append(s.now, l)
+		if s.exchange && c.batch == 0 && i > 0 {
+			s.skipped = append(s.skipped, l)
+		} else {
+			s.served = append(s.served, l)
+		}
 	}
 	s.at(i, set).candidates = s.at(i, set).candidates[:0]
 	if n := len(s.now); n > s.maxLabels {
 		s.merge()
+		s.served, s.skipped = append(s.served[:0], s.now...), s.skipped[:0]
 	}
 	return len(s.now)
 }
@@ -194,18 +211,29 @@ func (s *solver) giveUp(i, set int) {
 
 // serve extends the current labels by batches that start with request i.
 func (s *solver) serve(i, set int) {
-	for b, levels := range s.options {
+	s.extendAll(s.served, i, set, 0)
+	if len(s.skipped) > 0 {
+		s.extendAll(s.skipped, i, set, s.deadline[i-1])
+	}
+}
+
+// extendAll extends labels by batches that start with request i and end after a time.
+func (s *solver) extendAll(labels []label, i, set int, after time.Duration) {
+	if len(labels) == 0 {
+		return
+	}
+	from := 0 // the last label that waits for the arrivals, or the first one
+	for b, options := range s.options {
 		if i+b >= len(s.ids) {
 			return
 		}
 		arrived := s.arrival[i+b]
-		from := 0 // the last label that waits for the arrivals, or the first one
-		for from+1 < len(s.now) && s.now[from+1].free <= arrived {
+		for from+1 < len(labels) && labels[from+1].free <= arrived {
 			from++
 		}
-		for _, level := range levels {
+		for _, level := range slices.Backward(options) {
 			x := extension{
-				labels: s.now[from:], arrived: arrived, set: set, level: int(level),
+				labels: labels[from:], arrived: arrived, set: set, level: int(level), after: after,
 				work:  float64(s.levels[level].Latency[b]) * s.factor[i],
 				first: i, batch: b + 1,
 			}
@@ -234,6 +262,7 @@ type extension struct {
 	target  *frontier
 	arrived time.Duration // of the whole batch
 	delay   time.Duration // for switching
+	after   time.Duration // that the batch has to end
 	work    float64
 	first   int
 	batch   int
@@ -253,18 +282,40 @@ func (s *solver) extend(x *extension) {
 	takes := max(1, time.Duration(math.Round(x.work)))
 	latest := min(s.deadline[x.first], maxTime-1) - takes
 	gain := int64(x.batch) * s.value[x.level]
-	for k := range x.labels {
-		l := &x.labels[k]
-		start := max(l.free, x.arrived)
-		if start > latest {
-			return
+	from := 0
+	if early := x.after - takes; early >= x.arrived { // labels free by then end too early
+		from = sort.Search(len(x.labels), func(k int) bool { return x.labels[k].free > early })
+	}
+	n := len(x.labels)
+	if latest < x.arrived {
+		return
+	}
+	if x.labels[n-1].free > latest {
+		n = sort.Search(n, func(k int) bool { return x.labels[k].free > latest })
+	}
+	// From the last one on: then each raises the frontier up to where the one before it did.
+	stride := leastStride
+	for n > from {
+		// If the last of some labels is not worth it by the time of the first, none is.
+		next := max(n-stride, from)
+		q := x.target.interval(max(x.labels[next].free, x.arrived) + takes)
+		if x.labels[n-1].utility+gain <= x.target.best[q] {
+			n, stride = next, 2*stride
+			continue
 		}
-		end, utility := start+takes, l.utility+gain
-		if q := x.target.interval(end); utility > x.target.best[q] { // push, in place
-			x.target.keep(q, x.candidate(l, end, utility))
+		stride = leastStride
+		for next = max(n-stride, from); n > next; n-- {
+			l := &x.labels[n-1]
+			end, utility := max(l.free, x.arrived)+takes, l.utility+gain
+			if q := x.target.interval(end); utility > x.target.best[q] { // push, in place
+				x.target.keep(q, x.candidate(l, end, utility))
+			}
 		}
 	}
 }
+
+// leastStride is the number of labels that are looked at together.
+const leastStride = 4
 
 // extendSlowed serves batches that are on time as a whole, under a slow-down.
 func (s *solver) extendSlowed(x *extension) {
@@ -274,6 +325,9 @@ func (s *solver) extendSlowed(x *extension) {
 		end, ok := s.profile.finish(max(l.free, x.arrived), x.work)
 		if !ok || end > s.deadline[x.first] {
 			return
+		}
+		if end <= x.after {
+			continue
 		}
 		x.target.push(x.candidate(l, end, l.utility+gain))
 	}
@@ -287,6 +341,9 @@ func (s *solver) extendLate(x *extension) {
 		end, ok := s.profile.finish(max(l.free, x.arrived)+x.delay, x.work)
 		if !ok {
 			return
+		}
+		if end <= x.after {
+			continue
 		}
 		onTime := x.batch
 		for onTime > 0 && s.deadline[x.first+x.batch-onTime] < end {

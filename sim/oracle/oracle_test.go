@@ -349,7 +349,7 @@ func ExampleSolve() {
 	}
 	fmt.Printf("%v, exact: %v\n", s.EffectiveAccuracy(), s.Exact)
 	// Output:
-	// request 0 at level 1 from 0s to 40ms
-	// request 1 at level 0 from 40ms to 60ms
+	// request 0 at level 0 from 0s to 20ms
+	// request 1 at level 1 from 20ms to 60ms
 	// 74.00%, exact: true
 }

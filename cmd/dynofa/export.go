@@ -12,6 +12,7 @@ import (
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/checkpoint"
+	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
@@ -31,18 +32,19 @@ func exportCommand() *cli.Command {
 	var db, familyName, weights, policySpec, out string
 	var params cli.StringSlice
 	var standalone bool
+	var calibration calibrationFlags
 	return &cli.Command{
 		Name:  "export",
 		Usage: "write a family and its policy as a bundle, the folder that goes to the board",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			command.DBFlag(&db),
 			familyFlag(&familyName),
-			&cli.StringFlag{Name: "checkpoint", Usage: "supernet weights: a PyTorch or safetensors `FILE`, or random:SEED for weights that know nothing", Destination: &weights},
+			checkpointFlag(&weights),
 			&cli.StringFlag{Name: "policy", Usage: "`POLICY` of the runtime manager: " + strings.Join(policy.Names(), ", "), Value: "slack", Destination: &policySpec},
 			command.ParamFlag(&params),
 			&cli.BoolFlag{Name: "standalone", Usage: "write one plain ONNX model per level instead, for other runtimes", Destination: &standalone},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` of the bundle", Destination: &out},
-		},
+		}, calibration.flags()...),
 		Action: func(c *cli.Context) error {
 			if err := command.Required("checkpoint", weights, "output", out); err != nil {
 				return err
@@ -68,7 +70,12 @@ func exportCommand() *cli.Command {
 			if standalone {
 				write = exportModels
 			}
-			return export(c, f, table, weights, bundle.Policy{Spec: policySpec, Params: values}, out, write)
+			spec, err := exportSpec(c, study, f, weights, bundle.Policy{Spec: policySpec, Params: values}, &calibration)
+			if err != nil {
+				return err
+			}
+			spec.Table = table
+			return export(c, spec, out, write)
 		},
 	}
 }
@@ -96,33 +103,65 @@ func tableFor(ctx context.Context, store lut.Store, f *family.Family) (*lut.Tabl
 	return nil, nil
 }
 
-func export(c *cli.Context, f *family.Family, table *lut.Table, weights string, p bundle.Policy, out string,
-	write func(ctx context.Context, out string, spec bundle.Spec) (what string, files []bundle.File, err error)) error {
+// exportSpec says what a bundle is made of. With calibration pictures the statistics of every level are
+// re-estimated, or taken from the study.
+func exportSpec(c *cli.Context, study *study, f *family.Family, weights string, p bundle.Policy, calibration *calibrationFlags) (spec bundle.Spec, err error) {
 	space, err := supernet.ByName(f.Space)
 	if err != nil {
-		return err
+		return spec, err
 	}
 	model, err := policy.NewModel(f)
 	if err != nil {
-		return err
+		return spec, err
 	}
 	if _, err := policy.New(p.Spec, p.Params, model); err != nil {
-		return command.UsageError{Err: err}
+		return spec, command.UsageError{Err: err}
 	}
-	w, source, note, err := openWeights(weights, space)
-	if err != nil {
-		return err
-	}
-	spec := bundle.Spec{
+	spec = bundle.Spec{
 		CreatedBy: "dynofa " + version,
 		Family:    f,
-		Weights:   source,
 		Policy:    p,
 		Runtime:   bundle.Runtime{Name: "onnxruntime", MinVersion: minRuntime, Provider: "cpu"},
-		Table:     table,
-		Notes:     append([]string{note}, f.Notes...),
-		Supernet:  w,
 	}
+	transform, err := parseTransform(calibration.transform, space)
+	if err != nil {
+		return spec, err
+	}
+	if transform != (images.Transform{}) {
+		spec.Transform = &transform
+	}
+	if calibration.source == "" && space.Name == demoSpace {
+		calibration.source = demoCalibration
+	}
+	var note string
+	if calibration.source == "" || calibration.source == noCalibration {
+		spec.Supernet, spec.Weights, note, err = openWeights(weights, space)
+		spec.Notes = append([]string{note}, f.Notes...)
+		return spec, err
+	}
+	m, err := calibration.open(c, study, space, weights)
+	if err != nil {
+		return spec, err
+	}
+	defer m.close()
+	spec.Supernet, spec.Weights = m.weights, m.source
+	for i, l := range f.Levels {
+		s, err := m.statistics(c.Context, l.Arch)
+		if err != nil {
+			return spec, fmt.Errorf("level %d: %w", i, err)
+		}
+		spec.Statistics = append(spec.Statistics, s)
+	}
+	note = fmt.Sprintf("batch-normalisation statistics of every level were re-estimated on %s", m.recalibration(f.Levels[0].Arch))
+	if strings.HasPrefix(weights, randomPrefix) {
+		note = m.note
+	}
+	spec.Notes = append([]string{note}, f.Notes...)
+	return spec, nil
+}
+
+func export(c *cli.Context, spec bundle.Spec, out string,
+	write func(ctx context.Context, out string, spec bundle.Spec) (what string, files []bundle.File, err error)) error {
 	what, files, err := write(c.Context, out, spec)
 	if err != nil {
 		return err
@@ -131,7 +170,7 @@ func export(c *cli.Context, f *family.Family, table *lut.Table, weights string, 
 	for _, file := range files {
 		g.Add(file.Path, unit.Bytes(file.Size), file.SHA256[:16])
 	}
-	fmt.Fprintf(c.App.Writer, "%s, weights %s\n", what, source)
+	fmt.Fprintf(c.App.Writer, "%s, weights %s\n", what, spec.Weights)
 	for _, n := range spec.Notes {
 		g.Note("%s", n)
 	}

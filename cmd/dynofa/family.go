@@ -20,6 +20,7 @@ func familyCommand() *cli.Command {
 		Usage: "choose the levels that a runtime manager switches among",
 		Subcommands: []*cli.Command{
 			familyChooseCommand(),
+			familyMeasureCommand(),
 			familyShowCommand(),
 		},
 	}

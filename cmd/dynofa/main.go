@@ -34,6 +34,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			demoCommand(),
 			lutCommand(),
 			searchCommand(),
+			evalCommand(),
 			familyCommand(),
 			simCommand(),
 			boardCommand(),

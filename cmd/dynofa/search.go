@@ -72,7 +72,7 @@ func searchRunCommand() *cli.Command {
 		Name:  "run",
 		Usage: "search and store the front; the same call again finds the stored one, or goes on where it was interrupted",
 		Flags: append(f.table.flags(),
-			&cli.StringFlag{Name: "accuracy", Value: builtin, Usage: "accuracy predictor: built-in, a `FILE`.pth of OFA's, a .csv of measured networks to fit one to, or stand-in (a function of multiply-accumulates, no accuracy)", Destination: &f.predictor},
+			&cli.StringFlag{Name: "accuracy", Value: builtin, Usage: "accuracy predictor: built-in, measured (fitted to what eval has measured in this study), a `FILE`.pth of OFA's, a .csv of measured networks to fit one to, or stand-in (a function of multiply-accumulates, no accuracy)", Destination: &f.predictor},
 			&cli.StringFlag{Name: "resolutions", Usage: "input resolutions to search, `R,R,...`; default all that space and table share", Destination: &f.resolutions},
 			&cli.StringFlag{Name: "method", Value: "memetic", Usage: "`NAME` of the method: memetic, nsga2, random, exact (additive accuracies only), ofa (the baseline, one constraint)", Destination: &f.method},
 			&cli.Int64SliceFlag{Name: "also-table", Usage: "`ID` of the table of a further operating point, for objectives and constraints", Destination: &f.also},
@@ -149,7 +149,7 @@ func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []in
 	if err != nil {
 		return in, err
 	}
-	if in.Problem, err = newProblem(table, f.predictor, resolutions); err != nil {
+	if in.Problem, err = newProblem(ctx, study, table, f.predictor, resolutions); err != nil {
 		return in, err
 	}
 	in.Table, in.Problem.Point = table, table.Point.Processor
@@ -184,7 +184,7 @@ func pointName(p lut.OperatingPoint, id int64, taken map[string]bool) string {
 }
 
 // newProblem joins a table with an accuracy predictor.
-func newProblem(table *lut.Table, predictor string, resolutions []int) (search.Problem, error) {
+func newProblem(ctx context.Context, study *study, table *lut.Table, predictor string, resolutions []int) (search.Problem, error) {
 	space, err := supernet.ByName(table.Space)
 	if err != nil {
 		return search.Problem{}, err
@@ -196,15 +196,22 @@ func newProblem(table *lut.Table, predictor string, resolutions []int) (search.P
 	if err != nil {
 		return search.Problem{}, err
 	}
-	a, err := openPredictor(predictor, space)
+	a, err := openPredictor(ctx, study, predictor, space)
 	if err != nil {
 		return search.Problem{}, err
 	}
 	return search.Problem{Space: space, Latency: latency, Accuracy: a}, nil
 }
 
-func openPredictor(arg string, space *supernet.Space) (accuracy.Predictor, error) {
+func openPredictor(ctx context.Context, study *study, arg string, space *supernet.Space) (accuracy.Predictor, error) {
 	switch {
+	case arg == measured:
+		m, err := findMeasurements(ctx, study, space)
+		if err != nil {
+			return nil, err
+		}
+		fitted, _, err := m.fit(m.rows)
+		return fitted, err
 	case arg == standIn:
 		return accuracy.NewStandIn(space)
 	case arg == builtin:

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/search/family"
 )
@@ -50,8 +51,10 @@ type Manifest struct {
 	Statistics string        `json:"statistics,omitempty"` // file of the levels' batch-normalisation statistics
 	Table      string        `json:"table,omitempty"`      // file of the latency table's excerpt
 	Labels     string        `json:"labels,omitempty"`     // file of the class names
-	Notes      []string      `json:"notes,omitempty"`      // doubts that travel with the bundle
-	Files      []File        `json:"files"`                // ascending by path
+	// Transform turns pictures into inputs; nil is ImageNet's.
+	Transform *images.Transform `json:"transform,omitempty"`
+	Notes     []string          `json:"notes,omitempty"` // doubts that travel with the bundle
+	Files     []File            `json:"files"`           // ascending by path
 }
 
 // Policy is the runtime manager that the bundle was made for.
@@ -147,6 +150,9 @@ func (m *Manifest) Validate() error {
 	}
 	if _, err := parseVersion(m.Runtime.MinVersion); err != nil {
 		errs = append(errs, fmt.Errorf("runtime: %w", err))
+	}
+	if m.Transform != nil {
+		errs = append(errs, m.Transform.Validate())
 	}
 	errs = append(errs, m.checkTexts(), m.checkFiles())
 	return errors.Join(errs...)

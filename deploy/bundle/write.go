@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/deploy/onnx"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/lut"
@@ -31,8 +32,9 @@ type Spec struct {
 	Statistics []map[string]onnx.Moments
 	Policy     Policy
 	Runtime    Runtime
-	Table      *lut.Table // the excerpt that the levels need is taken
-	Labels     []string   // one per class
+	Table      *lut.Table        // the excerpt that the levels need is taken
+	Labels     []string          // one per class
+	Transform  *images.Transform // of pictures into inputs; nil is ImageNet's
 	Notes      []string
 }
 
@@ -219,7 +221,7 @@ func (w *writer) begin() error {
 		return fmt.Errorf("statistics for %d levels, the family has %d", len(s.Statistics), len(s.Family.Levels))
 	}
 	w.manifest = Manifest{Format: Format, Schema: Schema, CreatedBy: s.CreatedBy, Family: *s.Family,
-		Weights: s.Weights, Policy: s.Policy, Runtime: s.Runtime, Notes: s.Notes}
+		Weights: s.Weights, Policy: s.Policy, Runtime: s.Runtime, Transform: s.Transform, Notes: s.Notes}
 	m := w.manifest // as it will be, but for sizes and digests
 	m.Supernet, m.Files = supernetName, []File{{supernetName, 1, strings.Repeat("0", 64)}}
 	if err := m.Validate(); err != nil {

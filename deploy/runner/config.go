@@ -26,6 +26,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
@@ -94,6 +95,8 @@ type Config struct {
 	// Levels of a pool are not warmed up: Pool.Load has done that.
 	Pool     *Pool
 	Pictures Pictures
+	// Transform turns pictures into inputs; the zero value is ImageNet's.
+	Transform images.Transform
 
 	Policy bundle.Policy
 	// NewPolicy builds the policy; default policy.New.
@@ -183,6 +186,7 @@ func (c Config) Validate() error {
 		check(!slices.Contains(c.Family.Processors(), c.Processor), "processor %q is none of the family's %q", c.Processor, c.Family.Processors())
 		errs = append(errs, c.checkSessions())
 	}
+	errs = append(errs, c.Transform.Validate())
 	check(c.Pictures == nil || c.Pictures.Len() < 1, "no pictures given")
 	check(c.Arrivals != ClosedLoop && c.Arrivals != Periodic && c.Arrivals != Poisson,
 		"arrivals %q are none of %s, %s, %s", c.Arrivals, ClosedLoop, Periodic, Poisson)

@@ -24,13 +24,13 @@ type input struct {
 	data []float32
 }
 
-func newInputs(p Pictures, resolutions []int, limit int64) (*inputs, error) {
+func newInputs(p Pictures, t images.Transform, resolutions []int, limit int64) (*inputs, error) {
 	in := &inputs{pictures: p, makers: map[int]*images.Preprocessor{}, limit: limit, kept: map[inputKey]*list.Element{}, order: list.New()}
 	for _, r := range resolutions {
 		if in.makers[r] != nil {
 			continue
 		}
-		m, err := images.NewPreprocessor(images.Preprocess{Resolution: r})
+		m, err := images.NewPreprocessor(t.At(r))
 		if err != nil {
 			return nil, err
 		}
@@ -39,7 +39,7 @@ func newInputs(p Pictures, resolutions []int, limit int64) (*inputs, error) {
 	return in, nil
 }
 
-// into writes picture i at a resolution to dst, NCHW float32, normalised as for ImageNet.
+// into writes picture i at a resolution to dst, NCHW float32.
 func (in *inputs) into(dst []float32, i, resolution int) error {
 	key := inputKey{i, resolution}
 	if e, ok := in.kept[key]; ok {

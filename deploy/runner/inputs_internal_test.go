@@ -26,11 +26,11 @@ func (c *counted) Image(i int) (image.Image, error) {
 func TestInputsAreTheSameFromTheCache(t *testing.T) {
 	const limit = 4 * 3 * (2*32*32 + 24*24)
 	plain, kept := &counted{}, &counted{}
-	a, err := newInputs(plain, []int{24, 32}, -1)
+	a, err := newInputs(plain, images.Transform{}, []int{24, 32}, -1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := newInputs(kept, []int{24, 32, 24}, limit)
+	b, err := newInputs(kept, images.Transform{}, []int{24, 32, 24}, limit)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 	for i, l := range r.Family.Levels {
 		resolutions[i] = l.Arch.R
 	}
-	if r.inputs, err = newInputs(r.Pictures, resolutions, r.CacheBytes); err != nil {
+	if r.inputs, err = newInputs(r.Pictures, r.Transform, resolutions, r.CacheBytes); err != nil {
 		return nil, err
 	}
 	r.resting, r.failures, r.tally = make([]time.Duration, n), make([]int, n), newTally(n)

@@ -76,7 +76,9 @@ func prepare(c *cli.Command) {
 		prepare(sub)
 	}
 	if len(c.Subcommands) > 0 {
-		c.Action = refuseUnknown
+		if c.Action == nil {
+			c.Action = refuseUnknown
+		}
 		return
 	}
 	action, names := c.Action, strings.Fields(c.ArgsUsage)

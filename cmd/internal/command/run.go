@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"image"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/ort"
@@ -23,9 +21,6 @@ import (
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/lut/load"
 )
-
-// BuiltinImages is the --images argument that asks for drawn pictures.
-const BuiltinImages = "builtin"
 
 // runOptions are the flags of Run.
 type runOptions struct {
@@ -44,7 +39,7 @@ func Run(version string) *cli.Command {
 		Usage:     "run a bundle on this machine: real inference, switched by the bundle's policy",
 		ArgsUsage: "BUNDLE",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "images", Usage: "`FOLDER` of pictures (PNG, JPEG, BMP; class folders give labels), or builtin for drawn ones", Destination: &o.images},
+			&cli.StringFlag{Name: "images", Usage: "`PICTURES` to classify: " + PicturesUsage + ", or builtin for drawn ones", Destination: &o.images},
 			&cli.StringFlag{Name: "labels", Usage: "`FILE` with the pictures' classes, if folders do not tell", Destination: &o.labels},
 			&cli.StringFlag{Name: "policy", Usage: "another `POLICY` than the bundle's", Destination: &o.policy},
 			ParamFlag(&o.params),
@@ -92,11 +87,11 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	if schedule != nil {
 		o.cfg.Notes = append(o.cfg.Notes, "a co-running load ran beside: "+o.loads)
 	}
-	pictures, closePictures, err := openPictures(o.images, o.labels)
+	pictures, err := OpenPictures(o.images, o.labels)
 	if err != nil {
 		return err
 	}
-	defer closePictures()
+	defer pictures.Close()
 	o.cfg.Pictures = pictures
 	if o.cfg.Requests == 0 && o.cfg.Duration == 0 {
 		o.cfg.Requests = int64(pictures.Len())
@@ -184,6 +179,9 @@ func (o *runOptions) configure(b *bundle.Bundle) error {
 	m := b.Manifest()
 	o.cfg.Family = &m.Family
 	o.cfg.Policy = m.Policy
+	if m.Transform != nil {
+		o.cfg.Transform = *m.Transform
+	}
 	o.cfg.Arrivals = runner.Arrivals(o.arrivals)
 	o.cfg.Notes = append(o.cfg.Notes, m.Notes...)
 	if o.policy != "" {
@@ -301,36 +299,6 @@ func sleepUntil(ctx context.Context, t time.Time) bool {
 		return true
 	}
 }
-
-// openPictures opens a folder, or makes drawn pictures.
-func openPictures(arg, labels string) (runner.Pictures, func() error, error) {
-	if arg == BuiltinImages {
-		return patterns{}, func() error { return nil }, nil
-	}
-	f, err := images.OpenFolder(arg, images.FolderOptions{GroundTruth: labels})
-	if err != nil {
-		return nil, nil, err
-	}
-	if f.Len() == 0 {
-		f.Close()
-		return nil, nil, fmt.Errorf("%s holds no pictures (PNG, JPEG or BMP)", arg)
-	}
-	return f, f.Close, nil
-}
-
-// patterns are drawn pictures without classes.
-type patterns struct{}
-
-const (
-	patternCount = 8   // few, so that nearly all requests find their picture prepared
-	patternSize  = 320 // pixels
-	patternSeed  = 1
-)
-
-func (patterns) Len() int                         { return patternCount }
-func (patterns) Name(i int) string                { return fmt.Sprintf("pattern %d", i) }
-func (patterns) Label(int) int                    { return images.Unlabelled }
-func (patterns) Image(i int) (image.Image, error) { return images.Pattern(patternSeed, i, patternSize) }
 
 func printReport(c *cli.Context, r *runner.Report, format string) error {
 	g := &Grid{Head: []string{"level", "answered", "failed", "predicted", "median", "p90", "first after switch", "correct"}}

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"encoding/csv"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/dynofa/dynofa/cmd/internal/command"
+	"github.com/dynofa/dynofa/datasets/images"
+)
+
+const smallSpace = "ofa-mbv3-w0.25-c10"
+
+// classFolders makes a folder of n drawn pictures for each of ten classes.
+func classFolders(t testing.TB, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	for c := range 10 {
+		if _, err := images.WritePatterns(filepath.Join(dir, fmt.Sprintf("class%d", c)), uint64(c), n, 40); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func records(t testing.TB, text string) []map[string]string {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil || len(rows) == 0 {
+		t.Fatalf("%v in %q", err, text)
+	}
+	var out []map[string]string
+	for _, row := range rows[1:] {
+		m := map[string]string{}
+		for i, name := range rows[0] {
+			m[name] = row[i]
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+// The whole way of measured accuracies with weights that know nothing: measured, fitted, searched with,
+// measured again, exported with statistics and run.
+func TestMeasuredAccuracy(t *testing.T) {
+	needRuntime(t)
+	dir := t.TempDir()
+	db, pictures := filepath.Join(dir, "s.db"), classFolders(t, 6)
+	common := []string{"--db", db, "--checkpoint", "random:5", "--images", pictures, "--calibration", pictures, "--calibration-pictures", "40"}
+	eval := append([]string{"eval", "--space", smallSpace, "--resolutions", "128", "--random", "30", "--format", "csv"}, common...)
+	first := records(t, succeed(t, eval...))
+	if len(first) != 30 {
+		t.Fatalf("%d sub-networks", len(first))
+	}
+	differ := false
+	for _, r := range first {
+		if r["images"] != "60" || r["skipped"] != "0" || r["weights"] != "random, seed 5" || !strings.Contains(r["recalibration"], "40 of 60, seed 1") {
+			t.Errorf("row %v", r)
+		}
+		differ = differ || r["top1"] != first[0]["top1"]
+	}
+	if !differ {
+		t.Error("all sub-networks are equally good")
+	}
+	// The same again costs nothing and says the same, though the pictures are gone from where they were read.
+	code, again, stderr := dynofa(t, eval...)
+	if code != command.ExitOK || len(records(t, again)) != 30 || records(t, again)[7]["id"] != first[7]["id"] {
+		t.Errorf("again: %s%s", again, stderr)
+	}
+	if list := records(t, succeed(t, "eval", "list", "--db", db, "--format", "csv")); len(list) != 30 || list[29]["arch"] != first[29]["arch"] {
+		t.Errorf("%d in the list", len(list))
+	}
+	file := filepath.Join(dir, "measured.csv")
+	fit := records(t, succeed(t, "eval", "fit", "--db", db, "--space", smallSpace, "--held-out", "10", "--format", "csv", "-o", file))
+	if fit[0]["networks"] != "10" || fit[1]["networks"] != "30" || fit[0]["tau"] == "" {
+		t.Errorf("fit: %v", fit)
+	}
+	succeed(t, "lut", "profile", "--db", db, "--space", smallSpace, "--resolutions", "128", "--rounds", "3")
+	search := []string{"search", "run", "--db", db, "--device", "host", "--processor", "cpu", "--resolutions", "128", "--evaluations", "2000", "--accuracy"}
+	out := succeed(t, append(search, "measured")...)
+	if !strings.Contains(out, "PREDICTED") || !strings.Contains(out, "measured on "+filepath.Base(pictures)) {
+		t.Errorf("search: %s", out)
+	}
+	succeed(t, append(search, file)...)
+	succeed(t, "family", "choose", "--db", db, "--levels", "3")
+	measured := records(t, succeed(t, append([]string{"family", "measure", "--format", "csv"}, common...)...))
+	shown := succeed(t, "family", "show", "--db", db)
+	if len(measured) == 0 || !strings.Contains(shown, "measured") || strings.Contains(shown, "predicted") || !strings.Contains(shown, "MEASURED top-1 on 60 pictures") {
+		t.Errorf("family: %v\n%s", measured, shown)
+	}
+	b := filepath.Join(dir, "bundle")
+	out = succeed(t, "export", "--db", db, "--checkpoint", "random:5", "--calibration", pictures, "--calibration-pictures", "40", "-o", b)
+	if !strings.Contains(out, "statistics") {
+		t.Errorf("the bundle has no statistics:\n%s", out)
+	}
+	out = succeed(t, "run", b, "--images", pictures, "--policy", "static:0", "--format", "csv")
+	if r := records(t, out); !strings.Contains(r[0]["correct"], "of 60") {
+		t.Errorf("run: %v", r)
+	}
+	// What was measured for the level is what it does when it runs.
+	if want := measured[0]["top1"] + " of 60"; !strings.Contains(out, want) {
+		t.Errorf("run: want %s in %s", want, out)
+	}
+}
+
+func TestEvalRefuses(t *testing.T) {
+	needRuntime(t)
+	dir := t.TempDir()
+	db, pictures := filepath.Join(dir, "s.db"), classFolders(t, 4)
+	empty := classFolders(t, 1)
+	if err := os.Remove(filepath.Join(empty, "class3", "pattern-00000.png")); err != nil {
+		t.Fatal(err)
+	}
+	nine := classFolders(t, 1)
+	if err := os.RemoveAll(filepath.Join(nine, "class9")); err != nil {
+		t.Fatal(err)
+	}
+	broken := classFolders(t, 4)
+	for _, name := range []string{"class0/pattern-00001.png", "class5/pattern-00002.png"} {
+		if err := os.WriteFile(filepath.Join(broken, name), []byte("no picture"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	weights := filepath.Join(dir, "weights.pth")
+	if err := os.WriteFile(weights, []byte("no weights"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	arch := `{"ks":[3],"e":[3],"d":[2],"r":128}`
+	args := func(images, calibration string, more ...string) []string {
+		return append([]string{"eval", "--db", db, "--space", smallSpace, "--images", images, "--calibration", calibration}, more...)
+	}
+	random := []string{"--checkpoint", "random:1", "--random", "1"}
+	for _, c := range []struct {
+		name, message string
+		code          int
+		args          []string
+	}{
+		{"nothing asked for", "one of --arch, --family, --random", command.ExitUsage, args(pictures, "none", "--checkpoint", "random:1")},
+		{"two things", "one of --arch, --family, --random", command.ExitUsage, args(pictures, "none", "--checkpoint", "random:1", "--random", "1", "--arch", arch)},
+		{"no calibration", "--calibration is required", command.ExitUsage, args(pictures, "", random...)},
+		{"bad transform", "neither imagenet", command.ExitUsage, args(pictures, "none", append(random, "--transform", "big")...)},
+		{"bad crop", "crop 2", command.ExitUsage, args(pictures, "none", append(random, "--transform", `{"crop":2}`)...)},
+		{"bad arch", "--arch", command.ExitUsage, args(pictures, "none", "--checkpoint", "random:1", "--arch", "{")},
+		{"bad resolution", "resolution", command.ExitUsage, args(pictures, "none", append(random, "--resolutions", "0")...)},
+		{"empty class", `class "class3" holds no picture`, command.ExitFailure, args(empty, "none", random...)},
+		{"nine classes", "9 classes", command.ExitFailure, args(nine, "none", random...)},
+		{"broken pictures", "more than 1%", command.ExitFailure, args(broken, "none", random...)},
+		{"broken calibration", "more than 1%", command.ExitFailure, args(pictures, broken, random...)},
+		{"drawn pictures", "class is not known", command.ExitFailure, args("builtin", "none", random...)},
+		{"bad checkpoint", "weights.pth", command.ExitFailure, args(pictures, "none", "--checkpoint", weights, "--random", "1")},
+		{"no such folder", "nowhere", command.ExitFailure, args(filepath.Join(dir, "nowhere"), "none", random...)},
+		{"labels of a set", "goes with a folder", command.ExitUsage, args("cifar10:x", "none", append(random, "--labels", "y")...)},
+		{"nothing measured", "no measured accuracies", command.ExitFailure, // the commands before made the study
+			[]string{"eval", "fit", "--db", db, "--space", smallSpace}},
+		{"unknown subcommand", "unknown command", command.ExitUsage, []string{"eval", "frobnicate"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			code, stdout, stderr := dynofa(t, c.args...)
+			if code != c.code || !strings.Contains(stderr, c.message) || stdout != "" {
+				t.Errorf("exit code %d, want %d with %q in:\n%s%s", code, c.code, c.message, stderr, stdout)
+			}
+		})
+	}
+	if list := succeed(t, "eval", "list", "--db", db, "--format", "csv"); strings.Count(list, "\n") != 1 {
+		t.Errorf("something half-done was stored:\n%s", list)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -104,8 +105,13 @@ func measuredFamily(f *family.Family, list []*store.Evaluation, m *measurer) (*r
 		return cmp.Compare(a.evaluation.Accuracy(), b.evaluation.Accuracy())
 	})
 	out := *f
-	out.Levels = nil
-	out.Notes = slices.Clone(f.Notes)
+	out.Levels, out.Notes = nil, nil
+	for _, n := range f.Notes {
+		if strings.HasPrefix(n, "Accuracies are predicted") { // no longer
+			n = "chosen by predicted accuracies: " + n
+		}
+		out.Notes = append(out.Notes, n)
+	}
 	for _, l := range r.levels {
 		if l.dominated {
 			out.Notes = append(out.Notes, fmt.Sprintf("level %d of the family as chosen (%v expected) is left out: another level measured at least as accurate and is as fast on every processor", l.was, l.expected))

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/images"
+	"github.com/dynofa/dynofa/datasets/images/fashion"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/deploy/eval"
 	"github.com/dynofa/dynofa/deploy/onnx"
@@ -66,10 +67,10 @@ func parseTransform(text string, space *supernet.Space) (images.Transform, error
 	case "imagenet":
 		return images.Transform{}, nil
 	case "fashion-mnist":
-		return images.FashionMNISTTransform, nil
+		return fashion.Transform(), nil
 	case "":
 		if space.Name == demoSpace {
-			return images.FashionMNISTTransform, nil
+			return fashion.Transform(), nil
 		}
 		return images.Transform{}, nil
 	}

@@ -16,10 +16,6 @@ type Transform struct {
 	Std  [3]float32 `json:"std"`
 }
 
-// FashionMNISTTransform is what the built-in supernet was trained and is evaluated with: whole pictures,
-// and the mean and standard deviation of Fashion-MNIST's 60,000 training pictures for all three channels.
-var FashionMNISTTransform = Transform{Crop: 1, Mean: [3]float32{0.2860, 0.2860, 0.2860}, Std: [3]float32{0.3530, 0.3530, 0.3530}}
-
 // defaultCrop is ImageNet's.
 const defaultCrop = 0.875
 

@@ -7,14 +7,19 @@ import (
 	"strings"
 
 	"github.com/dynofa/dynofa/datasets/images"
+	"github.com/dynofa/dynofa/datasets/images/fashion"
 	"github.com/dynofa/dynofa/deploy/eval"
 )
 
 // BuiltinImages is the --images argument that asks for drawn pictures.
 const BuiltinImages = "builtin"
 
+// FashionMNIST is the prefix of --images arguments that ask for a split of Fashion-MNIST.
+const FashionMNIST = "fashion-mnist"
+
 // PicturesUsage says which pictures OpenPictures opens, for usage texts.
-const PicturesUsage = "a folder (PNG, JPEG, BMP; class folders give labels), idx:PICTURES[,LABELS], cifar10:FILE[,FILE...] or cifar100:FILE"
+const PicturesUsage = "a folder (PNG, JPEG, BMP; class folders give labels), idx:PICTURES[,LABELS], cifar10:FILE[,FILE...], cifar100:FILE, " +
+	"or the built-in fashion-mnist:SPLIT (test, selection, calibration; fashion-mnist:SPLIT@FOLDER is the full set)"
 
 // Pictures are pictures to classify, and where they come from.
 type Pictures struct {
@@ -44,6 +49,8 @@ func OpenPictures(arg, labels string) (*Pictures, error) {
 		return &Pictures{patterns{}, "drawn pictures", func(context.Context) (string, error) {
 			return fmt.Sprintf("%d patterns of %d pixels, seed %d", patternCount, patternSize, patternSeed), nil
 		}, closed}, nil
+	case prefixed && kind == FashionMNIST:
+		return openFashion(files)
 	case prefixed && kind == "idx":
 		if len(list) > 2 {
 			return nil, Usagef("%q: want idx:PICTURES or idx:PICTURES,LABELS", arg)
@@ -59,6 +66,27 @@ func OpenPictures(arg, labels string) (*Pictures, error) {
 		return nil, err
 	}
 	return &Pictures{f, baseName(arg), f.Digest, f.Close}, nil
+}
+
+// openFashion opens a split of Fashion-MNIST: the built-in subset or, behind "SPLIT@", the full set in a
+// folder, by default that of Debian's package.
+func openFashion(split string) (*Pictures, error) {
+	name, folder, full := strings.Cut(split, "@")
+	if !full {
+		return fashionSet(name, "built-in subset", func() (*images.Set, error) { return fashion.Open(fashion.Split(name)) })
+	}
+	if folder == "" {
+		folder = fashion.DefaultFolder
+	}
+	return fashionSet(name, "full set", func() (*images.Set, error) { return fashion.OpenFull(folder, fashion.Split(name)) })
+}
+
+func fashionSet(split, what string, open func() (*images.Set, error)) (*Pictures, error) {
+	s, err := open()
+	if err != nil {
+		return nil, err
+	}
+	return &Pictures{s, fmt.Sprintf("Fashion-MNIST, %s, %s", split, what), func(context.Context) (string, error) { return s.Digest(), nil }, closed}, nil
 }
 
 func closed() error { return nil }

@@ -200,7 +200,7 @@ func (f *blockFit) table(archs []supernet.Arch, networks []NetworkLatency, o Fit
 	if len(resolutions) == 0 || resolutions[0] < low || resolutions[len(resolutions)-1] > high {
 		return nil, fmt.Errorf("resolutions %v do not all lie between the outer knots %d and %d: %w", resolutions, low, high, ErrExtrapolation)
 	}
-	t := &Table{Space: f.space.Name, Point: o.Point, Origin: Modelled, Source: o.Source, Created: o.Created}
+	t := &Table{Space: f.space.Name, SpaceDescription: f.space.Description(), Point: o.Point, Origin: Modelled, Source: o.Source, Created: o.Created}
 	for _, r := range resolutions {
 		entries, err := f.entries(r)
 		if err != nil {

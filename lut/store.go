@@ -31,7 +31,8 @@ type Info struct {
 // Store keeps tables. Package luttest has the conformance suite that every implementation passes.
 type Store interface {
 	// PutTable validates and stores t as a new table, all of it or nothing, and returns its ID
-	// (at least 1, ascending). t is not changed.
+	// (at least 1, ascending). t is not changed. A table of a space with the name, but not the
+	// description, of an earlier one is refused.
 	PutTable(ctx context.Context, t *Table) (int64, error)
 	// Table returns the table with the largest ID that fits the query, entries sorted, or an error
 	// that wraps ErrNoTable and says what is there instead.

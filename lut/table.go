@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 )
 
@@ -45,12 +46,15 @@ const (
 
 // Table holds latencies of blocks at one operating point.
 type Table struct {
-	ID      int64  // given by the store; 0 before
-	Space   string // name of the supernet space whose blocks it holds
-	Point   OperatingPoint
-	Origin  Origin
-	Source  string // one line: where the numbers come from
-	Created time.Time
+	ID    int64  // given by the store; 0 before
+	Space string // name of the supernet space whose blocks it holds
+	// SpaceDescription describes a space of the user's own, as supernet.Space.Description does; it is empty
+	// where the name says everything. Supernet reads both.
+	SpaceDescription string
+	Point            OperatingPoint
+	Origin           Origin
+	Source           string // one line: where the numbers come from
+	Created          time.Time
 	// Provenance is everything else that is known about how the numbers came about, in the order
 	// given; names are unique.
 	Provenance []Fact
@@ -76,6 +80,11 @@ type Entry struct {
 type NetworkLatency struct {
 	Arch    string // text form of the canonical architecture
 	Latency Latency
+}
+
+// Supernet returns the space whose blocks the table holds.
+func (t *Table) Supernet() (*supernet.Space, error) {
+	return supernet.Resolve(t.Space, t.SpaceDescription)
 }
 
 // Sort orders the entries by key, so that equal tables are equal values.
@@ -105,6 +114,11 @@ func (t *Table) Validate() error {
 	}
 	if err := errors.Join(t.Calibration.validate(), t.Grade.Validate()); err != nil {
 		errs = append(errs, err)
+	}
+	if t.SpaceDescription != "" {
+		if _, err := t.Supernet(); err != nil {
+			errs = append(errs, err)
+		}
 	}
 	facts := make(map[string]bool, len(t.Provenance))
 	for _, f := range t.Provenance {

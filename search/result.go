@@ -22,6 +22,9 @@ type Result struct {
 
 	// What was run, with defaults filled in.
 	Space       string
+	// SpaceDescription describes a space of the user's own, as supernet.Space.Description does; it is
+	// empty where the name says everything. Supernet reads both.
+	SpaceDescription string
 	Resolutions []int
 	Objectives  []Quantity // nil: latency and accuracy
 	Constraints []Constraint
@@ -31,6 +34,11 @@ type Result struct {
 	Seed        uint64
 	Reference   Objectives
 	Accuracy    accuracy.Description // where the accuracies come from
+}
+
+// Supernet returns the space that was searched.
+func (r *Result) Supernet() (*supernet.Space, error) {
+	return supernet.Resolve(r.Space, r.SpaceDescription)
 }
 
 // Candidate is a network with what was predicted for it.

@@ -96,7 +96,7 @@ func (v *Evaluator) setReference(smallest, largest Score) {
 func (v *Evaluator) result(p Problem) (*Result, error) {
 	r := &Result{
 		Evaluations: len(v.scores), Generations: v.generation, Stop: v.stop, Reason: v.reason, History: v.history,
-		Space: p.Space.Name, Resolutions: p.Resolutions(), Objectives: p.Objectives, Constraints: p.Constraints, Method: v.settings.Method.String(),
+		Space: p.Space.Name, SpaceDescription: p.Space.Description(), Resolutions: p.Resolutions(), Objectives: p.Objectives, Constraints: p.Constraints, Method: v.settings.Method.String(),
 		Population: v.settings.Population, Budget: v.settings.Evaluations, Seed: v.settings.Seed,
 		Reference: v.reference, Accuracy: p.Accuracy.Describe(),
 	}

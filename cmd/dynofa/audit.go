@@ -41,7 +41,7 @@ func lutAuditCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if options.Space, err = supernet.ByName(table.Space); err != nil {
+			if options.Space, err = table.Supernet(); err != nil {
 				return err
 			}
 			if options.Others, err = otherTables(c, study, table); err != nil {
@@ -272,7 +272,7 @@ func derive(c *cli.Context, t *tableFlags, transform func(*lut.Table, *supernet.
 	if err != nil {
 		return err
 	}
-	space, err := supernet.ByName(table.Space)
+	space, err := table.Supernet()
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search"
 	"github.com/dynofa/dynofa/search/family"
@@ -111,7 +110,7 @@ func chooseFamily(ctx context.Context, study *study, id int64, rule selection.Ru
 	if err != nil {
 		return nil, err
 	}
-	space, err := supernet.ByName(run.Result.Space)
+	space, err := run.Result.Supernet()
 	if err != nil {
 		return nil, err
 	}

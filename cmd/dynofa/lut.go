@@ -80,9 +80,9 @@ func lutImportCommand() *cli.Command {
 					return err
 				}
 			}
-			s, err := supernet.ByName(space)
+			s, err := importSpace(c, space, formats.Format(format))
 			if err != nil {
-				return command.UsageError{Err: err}
+				return err
 			}
 			table, err := formats.Read(c.Context, c.Args().First(), formats.Format(format), formats.Meta{
 				Space: s, Point: point, Source: source, Created: now(),
@@ -104,6 +104,14 @@ func lutImportCommand() *cli.Command {
 			return g.Print(c.App.Writer, command.FormatText)
 		},
 	}
+}
+
+// importSpace returns the space of --space, nil for a file that names its own unless --space is given.
+func importSpace(c *cli.Context, arg string, format formats.Format) (*supernet.Space, error) {
+	if !c.IsSet("space") && (format == formats.CSV || format == formats.GoBench) {
+		return nil, nil
+	}
+	return command.OpenSpace(arg)
 }
 
 func joinFormats() string {
@@ -169,7 +177,7 @@ func lutPredictCommand() *cli.Command {
 }
 
 func predict(c *cli.Context, table *lut.Table, a supernet.Arch, format string) error {
-	space, err := supernet.ByName(table.Space)
+	space, err := table.Supernet()
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			familyCommand(),
 			simCommand(),
 			boardCommand(),
+			spaceCommand(),
 			policyCommand(),
 			plotCommand(),
 			exportCommand(),

@@ -6,7 +6,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/trace"
 	lutplot "github.com/dynofa/dynofa/lut/plot"
@@ -180,7 +179,7 @@ func plotTableCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			space, err := supernet.ByName(table.Space)
+			space, err := table.Supernet()
 			if err != nil {
 				return err
 			}

@@ -14,7 +14,6 @@ import (
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/host"
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/lut/load"
@@ -77,9 +76,9 @@ func (f *profileFlags) flags() []cli.Flag {
 }
 
 func (f *profileFlags) action(c *cli.Context) error {
-	s, err := supernet.ByName(f.space)
+	s, err := command.OpenSpace(f.space)
 	if err != nil {
-		return command.UsageError{Err: err}
+		return err
 	}
 	f.cfg.Space = s
 	if f.resolutions != "" {

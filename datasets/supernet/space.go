@@ -9,6 +9,7 @@ package supernet
 
 import (
 	"math"
+	"math/big"
 	"slices"
 )
 
@@ -229,6 +230,34 @@ func (s *Space) WidthChoices(entry int) []int {
 		}
 	}
 	return all
+}
+
+// Size returns the number of canonical architectures at the searchable resolutions.
+func (s *Space) Size() *big.Int {
+	perBlock := big.NewInt(int64(len(s.Kernels) * len(s.Expands)))
+	ways := func(stage, depth int) *big.Int {
+		blocks := int64(s.Stages[stage].Base + depth)
+		return new(big.Int).Exp(perBlock, big.NewInt(blocks), nil)
+	}
+	n := big.NewInt(int64(len(s.Resolutions)))
+	if s.DepthEntry(-1) >= 0 {
+		n.Mul(n, big.NewInt(int64(len(s.DepthChoices(0)))))
+	}
+	for i, stage := range s.Stages {
+		if stage.Fixed {
+			n.Mul(n, ways(i, 0))
+			continue
+		}
+		sum := new(big.Int)
+		for _, d := range s.stageDepths(i) {
+			sum.Add(sum, ways(i, d))
+		}
+		n.Mul(n, sum)
+	}
+	for i := range s.WidthEntries() {
+		n.Mul(n, big.NewInt(int64(len(s.WidthChoices(i)))))
+	}
+	return n
 }
 
 // WithResolutions returns a copy of s whose searchable resolutions are rs.

@@ -35,8 +35,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/search/family"
 )
 
 // Names of the files that Write makes.
@@ -240,6 +240,7 @@ func (b *Bundle) Table() (*lut.Table, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %s: %s: %w", b.dir, b.manifest.Table, err)
 	}
+	t.SpaceDescription = b.manifest.Family.SpaceDescription
 	return t, nil
 }
 
@@ -252,7 +253,7 @@ func (b *Bundle) Labels() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	labels, err := parseLabels(data, b.manifest.Family.Space)
+	labels, err := parseLabels(data, &b.manifest.Family)
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %s: %s: %w", b.dir, b.manifest.Labels, err)
 	}
@@ -331,17 +332,17 @@ func readExactly(root *os.Root, want File) ([]byte, error) {
 }
 
 // parseLabels splits class names, one a line, and holds their number against the space.
-func parseLabels(data []byte, space string) ([]string, error) {
+func parseLabels(data []byte, f *family.Family) ([]string, error) {
 	text, ok := strings.CutSuffix(string(data), "\n")
 	if !ok {
 		return nil, errors.New("the last line does not end")
 	}
 	labels := strings.Split(text, "\n")
-	return labels, checkLabels(labels, space)
+	return labels, checkLabels(labels, f)
 }
 
-func checkLabels(labels []string, space string) error {
-	s, err := supernet.ByName(space)
+func checkLabels(labels []string, f *family.Family) error {
+	s, err := f.Supernet()
 	if err != nil {
 		return err
 	}

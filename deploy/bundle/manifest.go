@@ -161,7 +161,7 @@ func (m *Manifest) Validate() error {
 // checkArchs returns an error unless the family's space is known and its architectures are canonical
 // sub-networks of it.
 func checkArchs(f *family.Family) error {
-	s, err := supernet.ByName(f.Space)
+	s, err := f.Supernet()
 	if err != nil {
 		return err
 	}

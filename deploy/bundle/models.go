@@ -57,7 +57,7 @@ func (b *Bundle) loadModels() (*models, error) {
 	}
 	m := &models{source: b.manifest.Weights}
 	var err error
-	if m.space, err = supernet.ByName(b.manifest.Family.Space); err != nil {
+	if m.space, err = b.manifest.Family.Supernet(); err != nil {
 		return nil, fmt.Errorf("bundle: %s: %w", b.dir, err)
 	}
 	for _, l := range b.manifest.Family.Levels {
@@ -195,7 +195,7 @@ func (w *writer) tensors(ctx context.Context) error {
 
 // models cuts the supernet down, and returns what makes models from that and the file's bytes.
 func (s *Spec) models() (*models, []byte, error) {
-	space, err := supernet.ByName(s.Family.Space)
+	space, err := s.Family.Supernet()
 	if err != nil {
 		return nil, nil, err
 	}

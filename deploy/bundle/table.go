@@ -21,7 +21,7 @@ func Excerpt(t *lut.Table, f *family.Family) (*lut.Table, error) {
 	if t.Space != f.Space {
 		return nil, fmt.Errorf("bundle: the table is for space %q, the family for %q", t.Space, f.Space)
 	}
-	s, err := supernet.ByName(f.Space)
+	s, err := f.Supernet()
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)
 	}

@@ -245,7 +245,7 @@ func (w *writer) begin() error {
 		s.Table = excerpt
 	}
 	if len(s.Labels) > 0 {
-		return checkLabels(s.Labels, s.Family.Space)
+		return checkLabels(s.Labels, s.Family)
 	}
 	return nil
 }

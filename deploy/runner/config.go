@@ -203,7 +203,7 @@ func (c Config) Validate() error {
 
 // checkSessions returns an error unless there is a session of the right shape for each level.
 func (c Config) checkSessions() error {
-	s, err := supernet.ByName(c.Family.Space)
+	s, err := c.Family.Supernet()
 	if err != nil {
 		return err
 	}

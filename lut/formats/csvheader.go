@@ -66,6 +66,7 @@ var headerFields = []headerField{
 	numberField("calibration_scale", func(t *lut.Table) *float64 { return &t.Calibration.Scale }),
 	numberField("calibration_offset_ns", func(t *lut.Table) *float64 { return (*float64)(&t.Calibration.Offset) }),
 	textField("grade", func(t *lut.Table) *string { return (*string)(&t.Grade) }),
+	textField("space_description", func(t *lut.Table) *string { return &t.SpaceDescription }),
 }
 
 const (
@@ -282,6 +283,13 @@ func adopt(t *lut.Table, s source, meta Meta, format Format) error {
 	}
 	if meta.Space != nil && t.Space != meta.Space.Name {
 		return &Error{File: s.shown, Err: fmt.Errorf("the file is for space %q, not %q", t.Space, meta.Space.Name)}
+	}
+	if meta.Space != nil {
+		text := meta.Space.Description()
+		if t.SpaceDescription != "" && t.SpaceDescription != text {
+			return &Error{File: s.shown, Err: fmt.Errorf("the file describes space %q in another way", t.Space)}
+		}
+		t.SpaceDescription = text
 	}
 	t.Sort()
 	if err := t.Validate(); err != nil {

@@ -60,7 +60,7 @@ func readOFA(ctx context.Context, s source, format ofaFormat, meta Meta) (*lut.T
 		return nil, err
 	}
 	t := &lut.Table{
-		Space:   meta.Space.Name,
+		Space: meta.Space.Name, SpaceDescription: meta.Space.Description(),
 		Point:   meta.Point,
 		Origin:  lut.Imported,
 		Source:  meta.Source,

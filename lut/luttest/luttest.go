@@ -27,6 +27,7 @@ func TestStore(t *testing.T, open func(t *testing.T) lut.Store) {
 	}{
 		{"Empty", testEmpty},
 		{"RoundTrip", testRoundTrip},
+		{"OwnSpace", testOwnSpace},
 		{"Query", testQuery},
 		{"Invalid", testInvalid},
 		{"Isolation", testIsolation},
@@ -98,6 +99,7 @@ func Differences(want, got *lut.Table) []string {
 	}
 	check("ID", want.ID, got.ID)
 	check("space", want.Space, got.Space)
+	check("description of the space", want.SpaceDescription, got.SpaceDescription)
 	check("operating point", want.Point, got.Point)
 	check("origin", want.Origin, got.Origin)
 	check("source", want.Source, got.Source)
@@ -197,6 +199,31 @@ func testRoundTrip(t *testing.T, s lut.Store) {
 	expect(t, s, lut.Query{ID: id}, id, Table(4, 60))
 }
 
+// ownSpace returns the description of a space of the user's own.
+func ownSpace(classes int) string {
+	s := supernet.Space{
+		Name: "own", InChannels: 1, Classes: classes, Resolutions: []int{16}, Kernels: []int{3}, Expands: []float64{2}, Depths: []int{1},
+		StemWidth: 8, StemStride: 1, StemAct: supernet.ReLU, Stages: []supernet.Stage{{Width: 8, Stride: 2, Act: supernet.ReLU}}, BNEps: 1e-5,
+	}
+	return s.Description()
+}
+
+// A space of the user's own comes back with its description, and two of them cannot share a name.
+func testOwnSpace(t *testing.T, s lut.Store) {
+	own := Table(1, 5)
+	own.Space, own.SpaceDescription = "own", ownSpace(10)
+	id := put(t, s, own)
+	expect(t, s, lut.Query{Space: "own"}, id, own)
+	again := Table(2, 5)
+	again.Space, again.SpaceDescription = own.Space, own.SpaceDescription
+	put(t, s, again)
+	other := Table(3, 5)
+	other.Space, other.SpaceDescription = "own", ownSpace(11)
+	if _, err := s.PutTable(context.Background(), other); err == nil || !strings.Contains(err.Error(), "another space") {
+		t.Errorf("another space of the same name: error %v", err)
+	}
+}
+
 func testQuery(t *testing.T, s lut.Store) {
 	ctx := context.Background()
 	ids := map[int]int64{}
@@ -266,6 +293,7 @@ func testInvalid(t *testing.T, s lut.Store) {
 		"negative":     func(t *lut.Table) { t.Entries[3].Latency.Mean = -1 },
 		"block":        func(t *lut.Table) { t.Entries[3].Key.Block.Op = "conv" },
 		"origin":       func(t *lut.Table) { t.Origin = "" },
+		"space":        func(t *lut.Table) { t.SpaceDescription = ownSpace(10) },
 		"fact twice":   func(t *lut.Table) { t.Provenance = append(t.Provenance, t.Provenance[0]) },
 	} {
 		tab := Table(1, 5)

@@ -2,6 +2,7 @@ package luttest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -28,6 +29,11 @@ func (m *memory) PutTable(ctx context.Context, t *lut.Table) (int64, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	for _, other := range m.tables {
+		if other.Space == t.Space && other.SpaceDescription != t.SpaceDescription {
+			return 0, errors.New("another space of the name")
+		}
+	}
 	c := clone(t)
 	c.Sort()
 	c.ID = int64(len(m.tables) + 1)

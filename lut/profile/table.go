@@ -19,7 +19,7 @@ func (r *run) table() (*lut.Table, error) {
 		r.samples.units[u] = append(r.samples.units[u], s...)
 	}
 	r.Clock = r.clock()
-	t := &lut.Table{Space: r.Space.Name, Point: r.Point, Origin: lut.Measured, Source: r.Source,
+	t := &lut.Table{Space: r.Space.Name, SpaceDescription: r.Space.Description(), Point: r.Point, Origin: lut.Measured, Source: r.Source,
 		Created: r.Created, Warnings: slices.Clone(r.Warnings)}
 	summaries := make([]lut.Latency, r.plan.units())
 	for u := range summaries {

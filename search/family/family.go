@@ -15,12 +15,15 @@ import (
 
 // Family is an ordered set of sub-networks of one supernet.
 type Family struct {
-	Name   string   `json:"name"`
-	Space  string   `json:"space"`           // name of the supernet space
-	Source string   `json:"source"`          // one line: how the family came about
-	Rule   string   `json:"rule,omitempty"`  // how the levels were chosen, for people
-	Levels []Level  `json:"levels"`          // ascending accuracy; level 0 is the least accurate
-	Notes  []string `json:"notes,omitempty"` // doubts that travel with every number of the family
+	Name  string `json:"name"`
+	Space string `json:"space"` // name of the supernet space
+	// SpaceDescription describes a space of the user's own, as supernet.Space.Description does; it is
+	// empty where the name says everything. Supernet reads both.
+	SpaceDescription string   `json:"space_description,omitempty"`
+	Source           string   `json:"source"`          // one line: how the family came about
+	Rule             string   `json:"rule,omitempty"`  // how the levels were chosen, for people
+	Levels           []Level  `json:"levels"`          // ascending accuracy; level 0 is the least accurate
+	Notes            []string `json:"notes,omitempty"` // doubts that travel with every number of the family
 }
 
 // AccuracyOrigin says what kind of number a level's accuracy is.
@@ -63,6 +66,11 @@ func (l Latency) Equal(m Latency) bool {
 
 // MaxBatch is the largest batch that a latency is given for.
 const MaxBatch = 8
+
+// Supernet returns the space of the family's sub-networks.
+func (f *Family) Supernet() (*supernet.Space, error) {
+	return supernet.Resolve(f.Space, f.SpaceDescription)
+}
 
 // Processors returns the processors that the family's levels have latencies for, in order.
 func (f *Family) Processors() []string {

@@ -52,7 +52,7 @@ func Family(front []search.Candidate, rule Rule, o Options) (*family.Family, err
 	if err != nil {
 		return nil, err
 	}
-	f := &family.Family{Name: o.Name, Space: o.Space.Name, Source: o.Source, Rule: described}
+	f := &family.Family{Name: o.Name, Space: o.Space.Name, SpaceDescription: o.Space.Description(), Source: o.Source, Rule: described}
 	if o.Accuracy.Note != "" {
 		f.Notes = append(f.Notes, o.Accuracy.Note)
 	}

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/lut/sqlite"
 	"github.com/dynofa/dynofa/search/family"
 )
@@ -152,7 +151,7 @@ func checkFamily(f *family.Family) error {
 	if err := f.Validate(); err != nil {
 		return err
 	}
-	space, err := supernet.ByName(f.Space)
+	space, err := f.Supernet()
 	if err != nil {
 		return fmt.Errorf("family %q: %w", f.Name, err)
 	}

@@ -237,7 +237,7 @@ func readRun(ctx context.Context, tx *sql.Tx, run *Run) error {
 	if err != nil {
 		return err
 	}
-	space, err := supernet.ByName(r.Space)
+	space, err := r.Supernet()
 	if err != nil {
 		return sqlite.Damagedf("search %d: %w", run.ID, err)
 	}
@@ -308,6 +308,9 @@ func selectRuns(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]R
 			return sqlite.Damagedf("search %d: settings: %w", i.ID, err)
 		}
 		r.Objectives, r.Constraints = document.Objectives, document.Constraints
+		if document.Space != nil {
+			r.SpaceDescription = document.Space.Description()
+		}
 		var err error
 		if r.Seed, err = strconv.ParseUint(seed, 10, 64); err != nil {
 			return sqlite.Damagedf("search %d: seed: %w", i.ID, err)

@@ -1,11 +1,14 @@
 package command
 
 import (
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/datasets/supernet"
 )
 
 // DefaultStudy is where a study lies unless --db says otherwise.
@@ -18,7 +21,21 @@ func DBFlag(to *string) cli.Flag {
 
 // SpaceFlag is --space.
 func SpaceFlag(to *string, value string) cli.Flag {
-	return &cli.StringFlag{Name: "space", Usage: "supernet `SPACE`, such as ofa-mbv3-w1.2 or ofa-mbv3-w0.5-c10", Value: value, Destination: to}
+	return &cli.StringFlag{Name: "space", Usage: "supernet `SPACE`, such as ofa-mbv3-w1.2 or ofa-mbv3-w0.5-c10, or a FILE.yaml that describes one", Value: value, Destination: to}
+}
+
+// OpenSpace returns the space of an argument: a file's if it ends in .yaml or .yml, else by its name. A
+// name that no space has is a usage error.
+func OpenSpace(arg string) (*supernet.Space, error) {
+	switch strings.ToLower(filepath.Ext(arg)) {
+	case ".yaml", ".yml":
+		return supernet.LoadSpace(arg)
+	}
+	s, err := supernet.ByName(arg)
+	if err != nil {
+		return nil, UsageError{Err: err}
+	}
+	return s, nil
 }
 
 // DeviceFlag is --device.

@@ -21,19 +21,19 @@ type Result struct {
 	History []Sample
 
 	// What was run, with defaults filled in.
-	Space       string
+	Space string
 	// SpaceDescription describes a space of the user's own, as supernet.Space.Description does; it is
 	// empty where the name says everything. Supernet reads both.
 	SpaceDescription string
-	Resolutions []int
-	Objectives  []Quantity // nil: latency and accuracy
-	Constraints []Constraint
-	Method      string // with its parameters
-	Population  int
-	Budget      int
-	Seed        uint64
-	Reference   Objectives
-	Accuracy    accuracy.Description // where the accuracies come from
+	Resolutions      []int
+	Objectives       []Quantity // nil: latency and accuracy
+	Constraints      []Constraint
+	Method           string // with its parameters
+	Population       int
+	Budget           int
+	Seed             uint64
+	Reference        Objectives
+	Accuracy         accuracy.Description // where the accuracies come from
 }
 
 // Supernet returns the space that was searched.

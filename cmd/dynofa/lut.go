@@ -106,9 +106,9 @@ func lutImportCommand() *cli.Command {
 	}
 }
 
-// importSpace returns the space of --space, nil for a file that names its own unless --space is given.
+// importSpace returns the space of --space, nil for a CSV file, which names its own, unless --space is given.
 func importSpace(c *cli.Context, arg string, format formats.Format) (*supernet.Space, error) {
-	if !c.IsSet("space") && (format == formats.CSV || format == formats.GoBench) {
+	if !c.IsSet("space") && format == formats.CSV {
 		return nil, nil
 	}
 	return command.OpenSpace(arg)

@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/lut/formats"
 )
@@ -67,7 +66,7 @@ func (f *exportFlags) action(c *cli.Context) error {
 	case format == formats.GoBench:
 		write = func(w io.Writer) error { return formats.WriteGoBench(w, table) }
 	case onePer:
-		space, err := supernet.ByName(table.Space)
+		space, err := table.Supernet()
 		if err != nil {
 			return err
 		}

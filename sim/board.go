@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/board"
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
@@ -297,7 +296,7 @@ func (c *Config) speeds(name string, level int, latency time.Duration, levels in
 // layer, with caches that hold one layer's weights and none of its activations.
 func memoryTraffic(f *family.Family) []levelDemand {
 	all := make([]levelDemand, len(f.Levels))
-	space, err := supernet.ByName(f.Space)
+	space, err := f.Supernet()
 	for i := range f.Levels {
 		all[i].weights = 4 * float64(f.Levels[i].Params)
 		if err != nil {

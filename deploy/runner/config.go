@@ -30,7 +30,6 @@ import (
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/search/family"

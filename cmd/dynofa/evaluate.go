@@ -113,16 +113,16 @@ func (f *evalFlags) subNetworks(ctx context.Context) (*supernet.Space, []superne
 		if f.space != "" && f.space != fam.Space {
 			return nil, nil, command.Usagef("--space %s, but family %s is of %s", f.space, fam.Name, fam.Space)
 		}
-		space, err := supernet.ByName(fam.Space)
+		space, err := fam.Supernet()
 		var archs []supernet.Arch
 		for _, l := range fam.Levels {
 			archs = append(archs, l.Arch)
 		}
 		return space, archs, err
 	}
-	space, err := supernet.ByName(f.space)
+	space, err := command.OpenSpace(f.space)
 	if err != nil {
-		return nil, nil, command.UsageError{Err: err}
+		return nil, nil, err
 	}
 	if f.random > 0 {
 		rs := space.Resolutions
@@ -194,7 +194,7 @@ func printEvaluations(c *cli.Context, list []*store.Evaluation, format string) e
 	}
 	for _, e := range list {
 		in := &e.Inputs
-		space, err := supernet.ByName(in.Space)
+		space, err := supernet.Resolve(in.Space, in.SpaceDescription)
 		if err != nil {
 			return err
 		}

@@ -83,9 +83,9 @@ func evalFitCommand() *cli.Command {
 			if err := errors.Join(command.Required("space", spaceName), command.CheckFormat(format)); err != nil {
 				return err
 			}
-			space, err := supernet.ByName(spaceName)
+			space, err := command.OpenSpace(spaceName)
 			if err != nil {
-				return command.UsageError{Err: err}
+				return err
 			}
 			study, err := openStudy(c.Context, db)
 			if err != nil {

@@ -106,9 +106,6 @@ func tableFor(ctx context.Context, store lut.Store, f *family.Family) (*lut.Tabl
 // exportSpec says what a bundle is made of. With calibration pictures the statistics of every level are
 // re-estimated, or taken from the study.
 func exportSpec(c *cli.Context, study *study, f *family.Family, weights string, p bundle.Policy, calibration *calibrationFlags) (spec bundle.Spec, err error) {
-	space, err := supernet.ByName(f.Space)
-func export(c *cli.Context, f *family.Family, table *lut.Table, weights string, p bundle.Policy, out string,
-	write func(ctx context.Context, out string, spec bundle.Spec) (what string, files []bundle.File, err error)) error {
 	space, err := f.Supernet()
 	if err != nil {
 		return spec, err

@@ -42,7 +42,7 @@ func familyMeasureCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			space, err := supernet.ByName(fam.Space)
+			space, err := fam.Supernet()
 			if err != nil {
 				return err
 			}

@@ -244,7 +244,7 @@ func (m *measurer) statistics(ctx context.Context, a supernet.Arch) (map[string]
 		return nil, err
 	}
 	in := store.StatisticsInputs{
-		Space: m.space.Name, Arch: a, Weights: m.source, Data: m.calibration.Source, DataSHA256: m.calibration.sha256,
+		Space: m.space.Name, SpaceDescription: m.space.Description(), Arch: a, Weights: m.source, Data: m.calibration.Source, DataSHA256: m.calibration.sha256,
 		Pictures: m.calibration.size(), Order: m.calibration.order, Batch: m.calibrationBatch(a), Transform: m.transform.String(), Runtime: m.version,
 	}
 	file, err := m.study.Statistics(ctx, in)
@@ -268,7 +268,7 @@ func (m *measurer) statistics(ctx context.Context, a supernet.Arch) (map[string]
 // inputs describes the evaluation of a sub-network.
 func (m *measurer) inputs(a supernet.Arch) store.EvaluationInputs {
 	return store.EvaluationInputs{
-		Space: m.space.Name, Arch: a, Weights: m.source, Data: m.test.Source, DataSHA256: m.test.sha256, Pictures: m.test.size(), Order: m.test.order,
+		Space: m.space.Name, SpaceDescription: m.space.Description(), Arch: a, Weights: m.source, Data: m.test.Source, DataSHA256: m.test.sha256, Pictures: m.test.size(), Order: m.test.order,
 		Transform: m.transform.String(), Recalibration: m.recalibration(a), Runtime: m.version,
 	}
 }

@@ -185,8 +185,6 @@ func pointName(p lut.OperatingPoint, id int64, taken map[string]bool) string {
 
 // newProblem joins a table with an accuracy predictor.
 func newProblem(ctx context.Context, study *study, table *lut.Table, predictor string, resolutions []int) (search.Problem, error) {
-	space, err := supernet.ByName(table.Space)
-func newProblem(table *lut.Table, predictor string, resolutions []int) (search.Problem, error) {
 	space, err := table.Supernet()
 	if err != nil {
 		return search.Problem{}, err

@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/dynofa/dynofa/datasets/images"
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/search/family"
 )
 

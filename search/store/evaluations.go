@@ -23,16 +23,18 @@ var ErrNoEvaluation = errors.New("no such evaluation")
 // EvaluationInputs are everything that decides what an evaluation measures. Equal inputs are the same
 // evaluation, whoever asks.
 type EvaluationInputs struct {
-	Space         string        `json:"space"`
-	Arch          supernet.Arch `json:"arch"`          // canonical
-	Weights       string        `json:"weights"`       // where they come from, with their digest
-	Data          string        `json:"data"`          // name of the pictures
-	DataSHA256    string        `json:"data_sha256"`   // of pictures and labels
-	Pictures      int           `json:"pictures"`      // number that was asked for
-	Order         string        `json:"order"`         // which of them: "all", "seed 1"
-	Transform     string        `json:"transform"`     // how they became inputs
-	Recalibration string        `json:"recalibration"` // how the statistics were estimated; "none": the checkpoint's own
-	Runtime       string        `json:"runtime"`       // name and version
+	Space string `json:"space"`
+	// SpaceDescription is what Space.Description gives, for a space of the user's own.
+	SpaceDescription string        `json:"space_description,omitempty"`
+	Arch             supernet.Arch `json:"arch"`          // canonical
+	Weights          string        `json:"weights"`       // where they come from, with their digest
+	Data             string        `json:"data"`          // name of the pictures
+	DataSHA256       string        `json:"data_sha256"`   // of pictures and labels
+	Pictures         int           `json:"pictures"`      // number that was asked for
+	Order            string        `json:"order"`         // which of them: "all", "seed 1"
+	Transform        string        `json:"transform"`     // how they became inputs
+	Recalibration    string        `json:"recalibration"` // how the statistics were estimated; "none": the checkpoint's own
+	Runtime          string        `json:"runtime"`       // name and version
 }
 
 // Digest returns the SHA-256, in hexadecimal, of the inputs.
@@ -42,7 +44,7 @@ func (in EvaluationInputs) Digest() (string, error) {
 }
 
 func (in EvaluationInputs) document() (text []byte, digest string, err error) {
-	space, err := supernet.ByName(in.Space)
+	space, err := supernet.Resolve(in.Space, in.SpaceDescription)
 	if err != nil {
 		return nil, "", fmt.Errorf("store: evaluation: %w", err)
 	}

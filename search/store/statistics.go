@@ -20,20 +20,22 @@ var ErrNoStatistics = errors.New("no such statistics")
 // StatisticsInputs are everything that decides the re-estimated statistics of a sub-network's batch
 // normalisations.
 type StatisticsInputs struct {
-	Space      string        `json:"space"`
-	Arch       supernet.Arch `json:"arch"`        // canonical
-	Weights    string        `json:"weights"`     // where they come from, with their digest
-	Data       string        `json:"data"`        // name of the pictures
-	DataSHA256 string        `json:"data_sha256"` // of the pictures
-	Pictures   int           `json:"pictures"`    // number that was asked for
-	Order      string        `json:"order"`       // which of them, in which order: "seed 1"
-	Batch      int           `json:"batch"`       // pictures normalised together
-	Transform  string        `json:"transform"`
-	Runtime    string        `json:"runtime"`
+	Space string `json:"space"`
+	// SpaceDescription is what Space.Description gives, for a space of the user's own.
+	SpaceDescription string        `json:"space_description,omitempty"`
+	Arch             supernet.Arch `json:"arch"`        // canonical
+	Weights          string        `json:"weights"`     // where they come from, with their digest
+	Data             string        `json:"data"`        // name of the pictures
+	DataSHA256       string        `json:"data_sha256"` // of the pictures
+	Pictures         int           `json:"pictures"`    // number that was asked for
+	Order            string        `json:"order"`       // which of them, in which order: "seed 1"
+	Batch            int           `json:"batch"`       // pictures normalised together
+	Transform        string        `json:"transform"`
+	Runtime          string        `json:"runtime"`
 }
 
 func (in StatisticsInputs) document() (text, digest string, err error) {
-	space, err := supernet.ByName(in.Space)
+	space, err := supernet.Resolve(in.Space, in.SpaceDescription)
 	if err == nil {
 		err = checkArch(space, in.Arch)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -92,6 +93,17 @@ func (b *boardRun) play(ctx context.Context, c *Config) ([]*Result, error) {
 		return nil, err
 	}
 	config := *c.Board
+	config.Governors = maps.Clone(config.Governors)
+	for _, s := range b.servers {
+		if g, ok := s.policy.(policy.Governed); ok {
+			for _, name := range s.header.Family.Processors() {
+				if config.Governors == nil {
+					config.Governors = map[string]platform.Governor{}
+				}
+				config.Governors[name] = platform.Governor(g.Governor())
+			}
+		}
+	}
 	c.Scenario = single(c.Scenario)
 	config.Events = append(slices.Clone(config.Events), boardEvents(config.Board, c.Scenario, c.seed(), c.Replication)...)
 	var err error

@@ -28,6 +28,10 @@ var conforming = []struct {
 	{"model-switching", map[string]string{"window": "1h"}},
 	{"slackfit", nil},
 	{"slackfit", map[string]string{"hopeless": "drop", "margin": "300%", "buckets": "1"}},
+	{"proteus", nil},
+	{"proteus", map[string]string{"beta": "5%", "period": "1ms", "com": "0"}},
+	{"schedutil+static:0", nil},
+	{"clipper", map[string]string{"batch_increase": "0.4", "initial_level": "0"}},
 	{"static-drop", nil},
 	{"static-drop", map[string]string{"margin": "1h"}},
 	{"qdp", nil},
@@ -69,7 +73,7 @@ func FuzzNew(f *testing.F) {
 		{"slack", "processor=p1"}, {"", ""}, {":", "="}, {"unknown", ""},
 		{"qdp", "drops=1000000;labels=0;miss_target=50%"}, {"qdp", "price=100;floor_price=100;switch_cost=1"}, {"qdp", "miss_target=60%"},
 		{"slackfit", "hopeless=perhaps"}, {"slackfit", "buckets=4096;hopeless=drop"}, {"alert", "q0=10;r=0"}, {"clipper", "increase=64"},
-		{"model-switching", "window=1ms"}, {"static-drop", "level=5;margin=1h"},
+		{"proteus", "beta=0;period=1h"}, {"schedutil+static:", ""}, {"model-switching", "window=1ms"}, {"static-drop", "level=5;margin=1h"},
 	} {
 		f.Add(c[0], c[1])
 	}

@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -147,5 +148,122 @@ func TestFidelityNotes(t *testing.T) {
 		if !strings.Contains(info.Fidelity, "memory") && !strings.Contains(info.Fidelity, "adaptation") {
 			t.Errorf("%s: %s", name, info.Fidelity)
 		}
+	}
+}
+
+// batched returns a model of levels of 10 and 20 ms, where each request more in a batch takes a fifth as long
+// again, in batches of up to 8.
+func batched() *policy.Model {
+	m := model(10*ms, 20*ms)
+	for i := range m.Levels {
+		l := &m.Levels[i]
+		l.Batches = make([][]time.Duration, 1)
+		for b := 2; b <= policy.MaxBatch; b++ {
+			l.Batches[0] = append(l.Batches[0], l.Latency[0]*time.Duration(4+b)/5)
+		}
+	}
+	return m
+}
+
+// Proteus' batching: it waits until d - L[q], serves q then, or as many as fit if another request comes that
+// does not, and drops a head that cannot make it.
+func TestProteusBatches(t *testing.T) {
+	p := mustNew(t, "proteus", nil, batched())
+	at := func(now time.Duration, deadlines ...time.Duration) policy.Decision {
+		return p.Decide(waiting(now, 60*ms, deadlines...))
+	}
+	// No demand is known: the most accurate level, 20 ms, 24 in a batch of two, 28, 32, 36, 40, 44, 48. Below half of
+	// the deadline, 30 ms, are batches of up to three.
+	for i, c := range []struct {
+		now       time.Duration
+		deadlines []time.Duration
+		want      policy.Decision
+	}{
+		{0, []time.Duration{60 * ms}, policy.Decision{Action: policy.Wait, Until: 40 * ms, Reason: policy.ReasonGather}},
+		{10 * ms, []time.Duration{60 * ms, 70 * ms}, policy.Decision{Action: policy.Wait, Until: 36 * ms, Reason: policy.ReasonGather}},
+		{20 * ms, []time.Duration{60 * ms, 70 * ms, 80 * ms}, policy.Decision{Action: policy.Serve, Level: 1, Batch: 3, Reason: policy.ReasonFull}},
+		{36 * ms, []time.Duration{60 * ms, 70 * ms}, policy.Decision{Action: policy.Serve, Level: 1, Batch: 2, Reason: policy.ReasonFull}},
+		{38 * ms, []time.Duration{60 * ms, 70 * ms}, policy.Decision{Action: policy.Serve, Level: 1, Reason: policy.ReasonFull}}, // 24 ms do not fit
+		{41 * ms, []time.Duration{60 * ms, 70 * ms}, policy.Decision{Action: policy.Drop, Reason: policy.ReasonHopeless}},
+	} {
+		if d := at(c.now, c.deadlines...); d != c.want {
+			t.Errorf("%d: %v, want %v", i, d, c.want)
+		}
+	}
+}
+
+// Proteus' scaling: the most accurate level whose throughput bears 1.05 times the demand, chosen every period.
+func TestProteusScales(t *testing.T) {
+	p := mustNew(t, "proteus", map[string]string{"com": "0", "period": "2s"}, model(10*ms, 20*ms)) // 100 and 50 a second
+	levels := map[time.Duration]int{}
+	for i := range 250 { // 40 a second for three seconds, then 60
+		now := time.Duration(i) * 25 * ms
+		if i > 120 {
+			now = 3*time.Second + time.Duration(i-120)*time.Second/60
+		}
+		o := waiting(now, 60*ms, now+60*ms)
+		o.Queue[0].ID = int64(i)
+		levels[now/time.Second*time.Second] = p.Decide(o).Level
+	}
+	// 1.05 x 40 = 42 is below 50, 1.05 x 60 = 63 is not. The choice at 4 s sees the second from 3 to 4 s.
+	if levels[2*time.Second] != 1 || levels[3*time.Second] != 1 || levels[5*time.Second-time.Second] != 0 {
+		t.Errorf("levels by second %v", levels)
+	}
+}
+
+// SuperServe: inside a bucket the largest batch.
+func TestSlackFitBatches(t *testing.T) {
+	p := mustNew(t, "slackfit", map[string]string{"buckets": "4"}, batched())
+	// Latencies from 10 to 48 ms, edges at 10, 19.5, 29, 38.5, 48. Level 0 in batches of b: 8 + 2b, level 1: 16 + 4b.
+	// Buckets: (10, 19.5] has level 0 up to 5 requests; (19.5, 29] level 0 up to 8, level 1 up to 3; (29, 38.5] level 1
+	// with 4 and 5; (38.5, 48] up to 8.
+	for _, c := range []struct {
+		slack        time.Duration
+		waiting      int
+		level, batch int
+	}{
+		{12 * ms, 9, 0, 0}, {20 * ms, 9, 0, 5}, {30 * ms, 9, 0, 8}, {30 * ms, 3, 0, 3}, {40 * ms, 9, 1, 5}, {50 * ms, 9, 1, 8}, {50 * ms, 1, 1, 0},
+	} {
+		var due []time.Duration
+		for range c.waiting {
+			due = append(due, c.slack)
+		}
+		if d := p.Decide(waiting(0, ms, due...)); d.Level != c.level || d.Batch != c.batch {
+			t.Errorf("slack %v, %d waiting: %v, want level %d and batch %d", c.slack, c.waiting, d, c.level, c.batch)
+		}
+	}
+}
+
+// Clipper: the batch grows by one after each one in time and shrinks by 10% after each late one.
+func TestClipperBatches(t *testing.T) {
+	p := mustNew(t, "clipper", map[string]string{"initial_level": "1"}, batched())
+	many := []time.Duration{ms, ms, ms, ms, ms, ms, ms, ms, ms, ms}
+	var sizes []int
+	for i := range 12 {
+		d := p.Decide(waiting(0, ms, many...))
+		if d.Level != 1 {
+			t.Fatal(d)
+		}
+		sizes = append(sizes, d.Size())
+		c := policy.Completion{Level: 1, Batch: d.Batch, End: 1, Deadline: 2}
+		if i >= 8 {
+			c.Deadline = 0
+			c.Start, c.End, c.Deadline = 0, 3, 2
+		}
+		p.Observe(c)
+	}
+	// 8 x 0.9 = 7.2, 6.48, 5.8
+	if want := []int{1, 2, 3, 4, 5, 6, 7, 8, 8, 7, 6, 5}; !slices.Equal(sizes, want) {
+		t.Errorf("batches %v, want %v", sizes, want)
+	}
+}
+
+func TestSchedutilAsksForItsGovernor(t *testing.T) {
+	p := mustNew(t, "schedutil+static:1", nil, model(10*ms, 20*ms))
+	if g, ok := p.(policy.Governed); !ok || g.Governor() != "schedutil" {
+		t.Errorf("governor of %T", p)
+	}
+	if d := p.Decide(waiting(0, ms, ms)); d.Level != 1 || d.Reason != policy.ReasonStatic || p.Spec() != "schedutil+static:1" {
+		t.Errorf("%s decides %v", p.Spec(), d)
 	}
 }

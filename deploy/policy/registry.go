@@ -39,7 +39,8 @@ type entry struct {
 
 // registry lists the policies in the order of their names. A new policy is a file and a line here.
 var registry = []entry{
-	alertEntry, clipperEntry, ladderEntry, modelSwitchingEntry, qdpEntry, slackEntry, slackFitEntry, staticEntry, staticDropEntry,
+	alertEntry, clipperEntry, ladderEntry, modelSwitchingEntry, proteusEntry, qdpEntry, schedutilEntry, slackEntry, slackFitEntry,
+	staticEntry, staticDropEntry,
 }
 
 // Names returns the names of all policies, sorted.

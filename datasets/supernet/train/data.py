@@ -65,7 +65,7 @@ def resize(pictures, r):
 
 def normalise(pictures):
     """[N, r, r] bytes to a [N, 1, r, r] tensor in the order of operations of torchvision (and of dynofa)."""
-    x = torch.from_numpy(np.ascontiguousarray(pictures)).float().div_(255)[:, None]
+    x = torch.from_numpy(np.array(pictures)).float().div_(255)[:, None]
     return x.sub_(MEAN).div_(STD)
 
 

@@ -1,4 +1,5 @@
 """Recalibration, accuracy and the checkpoint of a trained supernet, with PyTorch's own operators."""
+import os
 from collections import OrderedDict
 
 import numpy as np
@@ -64,9 +65,17 @@ def accuracy(net, pictures, labels):
     return float((predictions(net, pictures) == labels).mean())
 
 
+def load(space, path):
+    """The supernet and the statistics that a checkpoint of export holds."""
+    tensors = torch.load(path)["state_dict"]
+    net = model.Supernet(space)
+    for name, p in net.params.items():
+        p.data.copy_(tensors[name])
+    return net, {n: (tensors[n + ".running_mean"], tensors[n + ".running_var"]) for n in net.bns}
+
+
 def export(net, largest, calibration, path):
     """Writes {"state_dict": ...} with the statistics of the largest sub-network."""
-    import os
     stats = Recalibrated(net, largest, calibration).stats
     out = OrderedDict()
     for name, p in net.params.items():

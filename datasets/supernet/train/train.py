@@ -15,6 +15,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 import time
 
@@ -41,8 +42,9 @@ PLAN = [
 ]
 
 
-def plan(progress):
-    return [p for p in PLAN if p[0] <= progress][-1][1:]
+def plan(progress, deepest):
+    _, depth, share = [p for p in PLAN if p[0] <= progress][-1]
+    return min(depth, deepest), share
 
 
 def learning_rate(step, steps, peak, warmup):
@@ -67,10 +69,12 @@ class Run:
         self.step, self.cpu = 0, 0.0
         pictures, labels = data.load(o.data)
         ids, held = data.split(labels)
+        if o.pictures:
+            ids, held = ids[:o.pictures], held[:o.pictures]
         self.train = data.Augmented(pictures[ids], self.space.resolutions, o.shift)
         self.labels = torch.from_numpy(labels[ids].astype(np.int64))
         self.held, self.held_labels = pictures[held], labels[held]
-        self.calibration = pictures[ids[:: len(ids) // 1000][:1000]]
+        self.calibration = pictures[ids[:: max(1, len(ids) // 1000)][:1000]]
 
     def state(self):
         return {"params": {n: p.detach() for n, p in self.net.params.items()}, "sgd": self.sgd.state_dict(), "step": self.step, "cpu": self.cpu}
@@ -93,14 +97,17 @@ class Run:
     def train_step(self):
         o, space, net = self.o, self.space, self.net
         rng, numbers = random.Random(o.seed * 1000003 + self.step), np.random.RandomState(o.seed * 7919 + self.step)
-        depth, share = plan(self.step / o.steps)
+        depth, share = plan(self.step / o.steps, space.depths[-1])
         draw = lambda: rng.choices(list(share), list(share.values()))[0]
         ids = self.ids(self.step)
         labels, drawn = self.labels[torch.from_numpy(ids)], self.train.draw(numbers, len(ids))
         largest = dict(space.largest(draw()), d=[depth] * len(space.stages))
-        others = [space.smallest(16 if rng.random() < 0.7 else draw())]
-        if self.step % 2:
-            others.append(space.random(rng, draw(), depth))
+        small = space.smallest(16 if rng.random() < 0.7 else draw())
+        others = []
+        if self.step % o.smallest_every == 0:
+            others.append(("smallest", small))
+        if self.step % o.random_every == o.random_every - 1:
+            others.append(("random", space.random(rng, draw(), depth)))
         for g in self.sgd.param_groups:
             g["lr"] = learning_rate(self.step, o.steps, o.lr, o.warmup)
         self.sgd.zero_grad(set_to_none=True)
@@ -108,20 +115,20 @@ class Run:
         loss = F.cross_entropy(logits, labels, label_smoothing=o.smoothing)
         loss.backward()
         soft = logits.detach().softmax(1)
-        losses = [loss.item()]
-        for arch in others:
+        losses = {"largest": loss.item()}
+        for name, arch in others:
             y = net.forward(self.train.batch(ids, drawn, arch["r"]), arch)
             loss = -(soft * y.log_softmax(1)).sum(1).mean()
             (o.student * loss).backward()
-            losses.append(loss.item())
-        losses += [losses[-1]] * (3 - len(losses))
+            losses[name] = loss.item()
         self.sgd.step()
         self.step += 1
-        return losses, (logits.detach().argmax(1) == labels).float().mean().item()
+        losses["right"] = (logits.detach().argmax(1) == labels).float().mean().item()
+        return losses
 
     def check(self):
         """Selection accuracy of a few sub-networks after recalibration, on the first 1,000 held-out pictures."""
-        depth, _ = plan(self.step / self.o.steps)
+        depth, _ = plan(self.step / self.o.steps, self.space.depths[-1])
         largest = dict(self.space.largest(24), d=[depth] * len(self.space.stages))
         parts = []
         for name, arch in (("smallest@16", self.space.smallest(16)), ("largest@24", largest)):
@@ -135,17 +142,17 @@ class Run:
     def go(self):
         o = self.o
         began, last = time.process_time() - self.cpu, time.time()
-        sums, n = np.zeros(4), 0
+        seen = {"largest": [], "smallest": [], "random": [], "right": []}
         while self.step < o.steps and self.step < (o.stop or o.steps):
-            losses, right = self.train_step()
-            sums, n = sums + [*losses, right], n + 1
+            for name, value in self.train_step().items():
+                seen[name].append(value)
             self.cpu = time.process_time() - began
             if self.step % o.log == 0 or self.step == o.steps:
-                m = sums / n
-                print("step %d/%d epoch %.2f lr %.5f loss %.3f smallest %.3f random %.3f batch top-1 %.2f%% cpu %.0f s wall %s" % (
-                    self.step, o.steps, self.step * o.batch / len(self.labels), self.sgd.param_groups[0]["lr"], *m[:3], 100 * m[3], self.cpu,
-                    time.strftime("%H:%M:%S")), flush=True)
-                sums, n = np.zeros(4), 0
+                mean = {name: np.mean(values) if values else float("nan") for name, values in seen.items()}
+                print("step %d/%d epoch %.2f lr %.5f loss largest %.3f smallest %.3f random %.3f batch top-1 %.2f%% cpu %.0f s wall %s" % (
+                    self.step, o.steps, self.step * o.batch / len(self.labels), self.sgd.param_groups[0]["lr"], mean["largest"], mean["smallest"],
+                    mean["random"], 100 * mean["right"], self.cpu, time.strftime("%H:%M:%S")), flush=True)
+                seen = {name: [] for name in seen}
             if time.time() - last > o.save_every or self.step == o.steps:
                 save(os.path.join(o.out, "state.pth"), self.state())
                 last = time.time()
@@ -170,7 +177,10 @@ def main():
     p.add_argument("--decay", type=float, default=3e-5)
     p.add_argument("--smoothing", type=float, default=0.0)
     p.add_argument("--student", type=float, default=0.5, help="weight of the distillation losses")
+    p.add_argument("--smallest-every", type=int, default=1, help="steps between those that train the smallest sub-network")
+    p.add_argument("--random-every", type=int, default=2, help="the same for a random one")
     p.add_argument("--shift", type=float, default=0.0, help="largest shift of a picture, as a share of its side")
+    p.add_argument("--pictures", type=int, default=0, help="train on the first so many only, to try something out; 0: all")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--log", type=int, default=20)
     p.add_argument("--check", type=int, default=400)
@@ -183,6 +193,8 @@ def main():
     if os.path.exists(path):
         run.restore(torch.load(path))
         print("resumed at step", run.step)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(o, "stop", 1))  # after the step that runs; the state is saved
     print(json.dumps(vars(o)), "parameters", run.net.count(), flush=True)
     run.go()
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -231,6 +232,86 @@ func TestAt(t *testing.T) {
 		if _, err := p.At(point(func(o *lut.OperatingPoint) { o.GPUClock = 1 }), &lut.Rescale{MemoryShare: share}); err == nil {
 			t.Errorf("memory share %g is accepted", share)
 		}
+	}
+}
+
+// A rescaled table predicts what a predictor at the new point does, says so, and is no measurement.
+func TestRescaleTable(t *testing.T) {
+	s := space(t)
+	a := s.Uniform(5, 4, 3, 160)
+	tab := synthetic(t, s, 1, 160)
+	tab.Point = lut.OperatingPoint{Device: "board", Processor: "gpu", GPUClock: 1.1e9, MemoryClock: 1.6e9}
+	tab.Calibration = lut.Calibration{Offset: 1e6, Scale: 1.1}
+	tab.Grade, tab.Origin = lut.GradeA, lut.Measured
+	model := lut.Rescale{MemoryShare: 0.25}
+	want := tab.Point
+	want.GPUClock = 0.55e9
+	p, err := predictor(t, tab, s).At(want, &model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := model.Table(tab, 0, 0.55e9, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	x, y := predict(t, p, a), predict(t, predictor(t, got, s), a)
+	if math.Abs(float64(x.Median/y.Median)-1) > 1e-12 || math.Abs(float64(x.High/y.High)-1) > 1e-12 {
+		t.Errorf("median %v and %v, high %v and %v", x.Median, y.Median, x.High, y.High)
+	}
+	const doubt = "latencies are rescaled by 1.750, not measured (25% of the time taken to follow the memory clock): the table's gpu clock is 1100 MHz, not 550 MHz"
+	if got.Origin != lut.Modelled || got.Grade != lut.GradeC || got.Point != want || !slices.Contains(got.Warnings, doubt) || !slices.Contains(y.Warnings, doubt) {
+		t.Errorf("%s, %s, %+v, %q", got.Origin, got.Grade, got.Point, got.Warnings)
+	}
+	if tab.Grade != lut.GradeA || len(tab.Warnings) > 0 && slices.Contains(tab.Warnings, doubt) {
+		t.Error("the table itself changed")
+	}
+	for name, c := range map[string][3]unit.Hertz{"nothing": {}, "the same": {0, 1.1e9, 0}, "another processor's": {1e9, 0, 0}} {
+		if _, err := model.Table(tab, c[0], c[1], c[2]); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := (lut.Rescale{MemoryShare: 2}).Table(tab, 0, 1e9, 0); err == nil {
+		t.Error("a share of 2 is accepted")
+	}
+}
+
+func TestFindPoint(t *testing.T) {
+	info := func(id int64, mode string, gpu unit.Hertz, period time.Duration) lut.Info {
+		return lut.Info{ID: id, Point: lut.OperatingPoint{Device: "b", Processor: "gpu", PowerMode: mode, GPUClock: gpu, Period: period}}
+	}
+	tables := []lut.Info{info(1, "10W", 8e8, 0), info(2, "15W", 1e9, 0), info(3, "15W", 0, 0), info(4, "15W", 1e9, 33e6), info(5, "10W", 0, 0)}
+	for name, c := range map[string]struct {
+		want   lut.OperatingPoint
+		rule   lut.PeriodRule
+		id     int64
+		doubts int
+	}{
+		"anything":               {lut.OperatingPoint{}, lut.AnyPeriod, 5, 0},
+		"mode":                   {lut.OperatingPoint{PowerMode: "15W"}, lut.AnyPeriod, 4, 0},
+		"back to back":           {lut.OperatingPoint{PowerMode: "15W"}, lut.SamePeriod, 3, 0},
+		"known before unknown":   {lut.OperatingPoint{PowerMode: "15W", GPUClock: 1e9}, lut.SamePeriod, 2, 0},
+		"unknown for want":       {lut.OperatingPoint{PowerMode: "10W", GPUClock: 7e8}, lut.AnyPeriod, 5, 1},
+		"period":                 {lut.OperatingPoint{Period: 33e6}, lut.SamePeriod, 4, 0},
+		"refused":                {lut.OperatingPoint{PowerMode: "20W"}, lut.AnyPeriod, 0, 1},
+		"refused, newest's word": {lut.OperatingPoint{PowerMode: "20W", Period: 1}, lut.SamePeriod, 0, 2},
+	} {
+		got, doubts, err := lut.FindPoint(tables, c.want, c.rule)
+		var refused *lut.PointError
+		if c.id == 0 {
+			if !errors.As(err, &refused) || len(refused.Differences) != c.doubts {
+				t.Errorf("%s: error %v", name, err)
+			}
+			continue
+		}
+		if err != nil || got.ID != c.id || len(doubts) != c.doubts {
+			t.Errorf("%s: table %d, %q, %v; want %d", name, got.ID, doubts, err, c.id)
+		}
+	}
+	if _, _, err := lut.FindPoint(nil, lut.OperatingPoint{}, lut.AnyPeriod); !errors.Is(err, lut.ErrNoTable) {
+		t.Errorf("no tables: %v", err)
 	}
 }
 

@@ -1,7 +1,9 @@
 package lut
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -53,37 +55,157 @@ func (p *Predictor) At(want OperatingPoint, model *Rescale) (*Predictor, error) 
 	if model == nil {
 		return nil, fmt.Errorf("lut: %w", &PointError{differ})
 	}
-	if !(model.MemoryShare >= 0 && model.MemoryShare <= 1) {
-		return nil, fmt.Errorf("lut: rescale: the share of the time that follows the memory clock is %g, not in [0, 1]", model.MemoryShare)
+	factor, doubts, err := model.factor(p.point, want, differ)
+	if err != nil {
+		return nil, err
+	}
+	q.calibration = p.calibration.times(factor)
+	q.doubts.table = append(q.doubts.table, doubts...)
+	q.point = want
+	return &q, nil
+}
+
+// times returns the calibration with results a factor larger.
+func (c Calibration) times(factor float64) Calibration {
+	if c.Scale == 0 {
+		c.Scale = 1
+	}
+	return Calibration{Scale: c.Scale * factor, Offset: unit.Nanoseconds(float64(c.Offset) * factor)}
+}
+
+// factor returns by how much latencies at want exceed those at have, and a warning for each clock, or
+// an error if anything else differs.
+func (m Rescale) factor(have, want OperatingPoint, differ []Difference) (factor float64, doubts []string, err error) {
+	if !(m.MemoryShare >= 0 && m.MemoryShare <= 1) {
+		return 0, nil, fmt.Errorf("lut: rescale: the share of the time that follows the memory clock is %g, not in [0, 1]", m.MemoryShare)
 	}
 	compute, memory := 1.0, 1.0
 	var others []Difference
 	for _, d := range differ {
 		switch {
 		case d.Field == "memory clock":
-			memory = ratio(p.point.MemoryClock, want.MemoryClock)
-		case d.Field == p.point.Processor+" clock" && p.point.Processor == "cpu":
-			compute = ratio(p.point.CPUClock, want.CPUClock)
-		case d.Field == p.point.Processor+" clock" && p.point.Processor == "gpu":
-			compute = ratio(p.point.GPUClock, want.GPUClock)
+			memory = ratio(have.MemoryClock, want.MemoryClock)
+		case d.Field == have.Processor+" clock" && have.Processor == "cpu":
+			compute = ratio(have.CPUClock, want.CPUClock)
+		case d.Field == have.Processor+" clock" && have.Processor == "gpu":
+			compute = ratio(have.GPUClock, want.GPUClock)
 		default:
 			others = append(others, d)
 		}
 	}
 	if len(others) > 0 {
-		return nil, fmt.Errorf("lut: clocks can be rescaled, nothing else: %w", &PointError{others})
+		return 0, nil, fmt.Errorf("lut: clocks can be rescaled, nothing else: %w", &PointError{others})
 	}
-	factor := float64(model.MemoryShare*memory) + float64((1-model.MemoryShare)*compute)
-	if p.calibration.Scale == 0 {
-		q.calibration.Scale = 1
-	}
-	q.calibration.Scale *= factor
-	q.calibration.Offset = unit.Nanoseconds(float64(p.calibration.Offset) * factor)
+	factor = float64(m.MemoryShare*memory) + float64((1-m.MemoryShare)*compute)
 	for _, d := range differ {
-		q.doubts.table = append(q.doubts.table, fmt.Sprintf("latencies are rescaled by %.3f, not measured (%.0f%% of the time taken to follow the memory clock): the table's %s", factor, 100*model.MemoryShare, d))
+		doubts = append(doubts, fmt.Sprintf("latencies are rescaled by %.3f, not measured (%.0f%% of the time taken to follow the memory clock): the table's %s", factor, 100*m.MemoryShare, d))
 	}
-	q.point = want
-	return &q, nil
+	return factor, doubts, nil
 }
 
 func ratio(have, want unit.Hertz) float64 { return float64(have / want) }
+
+// Table returns a copy of t carried over to other clocks: every time of entries and networks by one
+// factor, without samples, with the origin Modelled, a grade of C at best, and warnings that say so.
+// Zero clocks stay as they are in t. It returns an error if t does not know a clock that is to change,
+// or a *PointError if the clock of another processor than the table's changes. t is not changed; the
+// copy shares the entries' warnings.
+func (m Rescale) Table(t *Table, cpu, gpu, memory unit.Hertz) (*Table, error) {
+	if err := t.Validate(); err != nil {
+		return nil, err
+	}
+	c := *t
+	for _, clock := range []struct {
+		name string
+		of   *unit.Hertz
+		to   unit.Hertz
+	}{{"cpu", &c.Point.CPUClock, cpu}, {"gpu", &c.Point.GPUClock, gpu}, {"memory", &c.Point.MemoryClock, memory}} {
+		if clock.to == 0 {
+			continue
+		}
+		if *clock.of == 0 {
+			return nil, fmt.Errorf("lut: rescale: the table of %s/%s does not know its %s clock", t.Point.Device, t.Point.Processor, clock.name)
+		}
+		*clock.of = clock.to
+	}
+	factor, doubts, err := m.factor(t.Point, c.Point, t.Point.Differences(c.Point))
+	if err != nil {
+		return nil, err
+	}
+	if len(doubts) == 0 {
+		return nil, errors.New("lut: rescale: no clock changes")
+	}
+	times := func(l Latency) Latency {
+		for _, v := range []*unit.Nanoseconds{&l.Min, &l.P50, &l.P90, &l.P99, &l.Mean, &l.Std, &l.CILow, &l.CIHigh} {
+			*v = unit.Nanoseconds(float64(*v) * factor)
+		}
+		l.Samples = nil
+		return l
+	}
+	c.ID, c.Origin = 0, Modelled
+	c.Entries, c.Networks = slices.Clone(t.Entries), slices.Clone(t.Networks)
+	for i := range c.Entries {
+		c.Entries[i].Latency = times(c.Entries[i].Latency)
+	}
+	for i := range c.Networks {
+		c.Networks[i].Latency = times(c.Networks[i].Latency)
+	}
+	c.Calibration.Offset = unit.Nanoseconds(float64(t.Calibration.Offset) * factor) // the scale is relative
+	if c.Grade != Ungraded && GradeC.Worse(c.Grade) {
+		c.Grade = GradeC
+	}
+	c.Provenance = setFact(slices.Clone(t.Provenance), Fact{"rescaling", strings.Join(doubts, "; ")})
+	c.Warnings = append(slices.Clone(t.Warnings), doubts...)
+	return &c, nil
+}
+
+// FindPoint returns the newest of tables (given oldest first) that was measured at the operating point
+// that want describes: fields that want does not know are not asked for, and its period only with
+// SamePeriod. A table that does not know a field that is asked for comes after all that do,
+// with warnings that name the fields. If every table differs it returns a *PointError with the newest
+// one's differences.
+func FindPoint(tables []Info, want OperatingPoint, period PeriodRule) (info Info, doubts []string, err error) {
+	var refused *PointError
+	found := false
+	for i := len(tables) - 1; i >= 0; i-- {
+		t := tables[i]
+		var differ []Difference
+		var unknown []string
+		for _, d := range t.Point.Differences(want) {
+			switch {
+			case d.B == "" || d.Field == "period" && period == AnyPeriod:
+			case d.A == "":
+				unknown = append(unknown, "operating point of the table: "+d.String())
+			default:
+				differ = append(differ, d)
+			}
+		}
+		switch {
+		case len(differ) > 0:
+			if refused == nil {
+				refused = &PointError{differ}
+			}
+		case len(unknown) == 0:
+			return t, nil, nil
+		case !found:
+			info, doubts, found = t, unknown, true
+		}
+	}
+	if !found && refused != nil {
+		return Info{}, nil, fmt.Errorf("lut: %w", refused)
+	}
+	if !found {
+		return Info{}, nil, ErrNoTable
+	}
+	return info, doubts, nil
+}
+
+// PeriodRule says whether FindPoint asks for the period between inferences, whose zero value means
+// back to back.
+type PeriodRule int
+
+// The rules.
+const (
+	AnyPeriod  PeriodRule = iota
+	SamePeriod            // want's, back to back included
+)

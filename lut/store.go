@@ -26,6 +26,9 @@ type Info struct {
 	Source  string
 	Created time.Time
 	Entries int
+	Grade   Grade
+	// Warnings are the table's own, not its entries'.
+	Warnings []string
 }
 
 // Store keeps tables. Package luttest has the conformance suite that every implementation passes.

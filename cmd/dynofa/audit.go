@@ -37,7 +37,7 @@ func lutAuditCommand() *cli.Command {
 				return err
 			}
 			defer study.Close()
-			table, err := study.Table(c.Context, t.q)
+			table, err := t.find(c.Context, study)
 			if err != nil {
 				return err
 			}
@@ -268,7 +268,7 @@ func derive(c *cli.Context, t *tableFlags, transform func(*lut.Table, *supernet.
 		return err
 	}
 	defer study.Close()
-	table, err := study.Table(c.Context, t.q)
+	table, err := t.find(c.Context, study)
 	if err != nil {
 		return err
 	}

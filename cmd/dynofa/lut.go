@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -26,6 +27,7 @@ func lutCommand() *cli.Command {
 			lutDiffCommand(),
 			lutInterpolateCommand(),
 			lutCalibrateCommand(),
+			lutRescaleCommand(),
 			lutListCommand(),
 			lutShowCommand(),
 			lutExportCommand(),
@@ -35,11 +37,17 @@ func lutCommand() *cli.Command {
 
 // tableFlags select a table of a study.
 type tableFlags struct {
-	db string
-	q  lut.Query
+	db    string
+	q     lut.Query
+	point pointFlags
 }
 
-func (t *tableFlags) flags() []cli.Flag {
+// flags ask for a table by device, processor and operating point, or by ID.
+func (t *tableFlags) flags() []cli.Flag { return append(t.tableOnly(), t.point.flags()...) }
+
+// tableOnly leaves out the operating point.
+func (t *tableFlags) tableOnly() []cli.Flag {
+	t.point.period = anyPeriod
 	return []cli.Flag{
 		command.DBFlag(&t.db),
 		command.DeviceFlag(&t.q.Device, ""),
@@ -55,17 +63,18 @@ func (t *tableFlags) load(c *cli.Context) (*lut.Table, error) {
 		return nil, err
 	}
 	defer study.Close()
-	return study.Table(c.Context, t.q)
+	return t.find(c.Context, study)
 }
 
 func lutImportCommand() *cli.Command {
 	var db, format, space, source string
 	var point lut.OperatingPoint
+	var clocks clockFlags
 	return &cli.Command{
 		Name:      "import",
 		Usage:     "read a folder or file of somebody's latency tables into the study, all or nothing",
 		ArgsUsage: "PATH",
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			command.DBFlag(&db),
 			&cli.StringFlag{Name: "format", Usage: "`FORMAT` of the files: " + joinFormats(), Value: string(formats.OFAJSON), Destination: &format},
 			command.DeviceFlag(&point.Device, ""),
@@ -73,8 +82,12 @@ func lutImportCommand() *cli.Command {
 			command.SpaceFlag(&space, "ofa-mbv3-w1.2"),
 			&cli.StringFlag{Name: "power-mode", Usage: "power `MODE` that the numbers were taken in, if known", Destination: &point.PowerMode},
 			&cli.StringFlag{Name: "source", Usage: "one `LINE` that says where the files come from", Destination: &source},
-		},
+		}, clocks.flags(" that the numbers were taken at, if known")...),
 		Action: func(c *cli.Context) error {
+			var err error
+			if point.CPUClock, point.GPUClock, point.MemoryClock, err = clocks.parse(); err != nil {
+				return err
+			}
 			if f := formats.Format(format); f != formats.CSV && f != formats.GoBench { // which say it themselves
 				if err := command.Required("device", point.Device, "processor", point.Processor); err != nil {
 					return err
@@ -151,7 +164,7 @@ func lutPredictCommand() *cli.Command {
 	var arch, format string
 	return &cli.Command{
 		Name:  "predict",
-		Usage: "predict a sub-network's latency as the sum over its blocks",
+		Usage: "predict a sub-network's latency: the sum over its blocks, its uncertainty, its tail",
 		Flags: append(t.flags(),
 			&cli.StringFlag{Name: "arch", Usage: "sub-network in OFA's `JSON`, {\"ks\":[...],\"e\":[...],\"d\":[...],\"r\":224}", Destination: &arch},
 			command.OutputFlag(&format),
@@ -189,7 +202,7 @@ func predict(c *cli.Context, table *lut.Table, a supernet.Arch, format string) e
 	if err != nil {
 		return err
 	}
-	total, err := predictor.Latency(a)
+	p, err := predictor.Predict(a)
 	if err != nil {
 		return err
 	}
@@ -211,12 +224,26 @@ func predict(c *cli.Context, table *lut.Table, a supernet.Arch, format string) e
 	for _, p := range parts {
 		add(p.Layer.Name, p.Latency, p.Layer.Block.String())
 	}
-	add("total", total, fmt.Sprintf("%.2f M multiply-accumulates", float64(macs)/1e6))
+	add("total", p.Median, fmt.Sprintf("%.2f M multiply-accumulates", float64(macs)/1e6))
+	for _, b := range []struct {
+		name    string
+		value   unit.Nanoseconds
+		meaning string
+	}{
+		{"low", p.Low, "the network's median is above this with 97.5%"},
+		{"high", p.High, "and below this with 97.5%"},
+		{"p99", p.P99, "99 of 100 single inferences are faster"},
+		{"p99 at most", p.P99High, "the same, with 95%"},
+	} {
+		if !math.IsNaN(float64(b.value)) {
+			add(b.name, b.value, fmt.Sprintf("%s; from %d whole networks", b.meaning, p.Networks))
+		}
+	}
 	g.Note("table %d of %s/%s: %s; %s", table.ID, table.Point.Device, table.Point.Processor, table.Origin, table.Source)
 	if table.Calibration != (lut.Calibration{}) {
 		g.Note("the total is calibrated: %v + %g times the sum over blocks", table.Calibration.Offset, table.Calibration.Scale)
 	}
-	for _, w := range table.Warnings {
+	for _, w := range p.Warnings {
 		g.Note("%s", w)
 	}
 	return g.Print(c.App.Writer, format)
@@ -241,9 +268,9 @@ func lutListCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			g := &command.Grid{Head: []string{"id", "device", "processor", "space", "entries", "origin", "created", "source"}}
+			g := &command.Grid{Head: []string{"id", "device", "processor", "space", "entries", "grade", "origin", "created", "source"}}
 			for _, i := range infos {
-				g.Add(i.ID, i.Point.Device, i.Point.Processor, i.Space, i.Entries, i.Origin, i.Created.Format(time.RFC3339), i.Source)
+				g.Add(i.ID, i.Point.Device, i.Point.Processor, i.Space, i.Entries, i.Grade, i.Origin, i.Created.Format(time.RFC3339), i.Source)
 			}
 			return g.Print(c.App.Writer, format)
 		},

@@ -69,3 +69,62 @@ func TestExportAndImport(t *testing.T) {
 		t.Errorf("a space without ProxylessNAS keys: exit code %d\n%s", code, stderr)
 	}
 }
+
+// A table of another operating point is refused; carried over by a model, the doubt reaches the
+// prediction, and the family chosen from a search.
+func TestOperatingPoints(t *testing.T) {
+	db := importFixtures(t)
+	const arch = `{"ks":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"e":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"d":[2,2,2,2,2],"r":144}`
+	predict := func(more ...string) (int, string, string) {
+		return dynofa(t, append([]string{"lut", "predict", "--db", db, "--device", "board", "--arch", arch}, more...)...)
+	}
+	// The import says nothing of its clocks: the question is answered, with a doubt.
+	if code, out, stderr := predict("--cpu-clock", "1.2GHz"); code != command.ExitOK || !strings.Contains(out, "cpu clock is unknown, the other is 1200 MHz") {
+		t.Errorf("exit code %d\n%s\n%s", code, out, stderr)
+	}
+	if code, _, stderr := dynofa(t, "lut", "rescale", "--db", db, "--device", "board", "--cpu-clock", "1.2GHz"); code != command.ExitFailure || !strings.Contains(stderr, "does not know its cpu clock") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	succeed(t, "lut", "import", "--db", db, "--device", "board", "--processor", "cpu", "--power-mode", "15W", "--cpu-clock", "1.9GHz", fixtures)
+	code, _, stderr := predict("--power-mode", "10W")
+	if code != command.ExitOK { // the first table may be at 10 W, for all that is known
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	if code, _, stderr := predict("--table", "2", "--power-mode", "10W"); code != command.ExitFailure || !strings.Contains(stderr, "power mode is 15W, not 10W") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	succeed(t, "lut", "rescale", "--db", db, "--table", "2", "--cpu-clock", "950MHz")
+	const doubt = "latencies are rescaled by 2.000, not measured"
+	if code, out, stderr := predict("--cpu-clock", "950MHz"); code != command.ExitOK || !strings.Contains(out, doubt) || !strings.Contains(out, "modelled") {
+		t.Errorf("exit code %d\n%s\n%s", code, out, stderr)
+	}
+	out := succeed(t, "search", "run", "--db", db, "--device", "board", "--cpu-clock", "950MHz", "--accuracy", "stand-in", "--resolutions", "144", "--evaluations", "300")
+	if !strings.Contains(out, doubt) {
+		t.Errorf("the search does not say that its table is rescaled:\n%s", out)
+	}
+	if out := succeed(t, "family", "choose", "--db", db, "--levels", "2"); !strings.Contains(out, doubt) {
+		t.Errorf("the family does not say that its table is rescaled:\n%s", out)
+	}
+	scenario := filepath.Join(t.TempDir(), "s.yaml")
+	text := "title: t\nsources: [chosen]\nfamily: board-cpu-search1\nprocessor: cpu\narrivals: {kind: poisson, rate: 1/s}\nlimit: 5s\nduration: 1m\nseed: 3\n"
+	if err := os.WriteFile(scenario, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := succeed(t, "sim", "compare", "--db", db, "--scenario", scenario, "--policy", "slack"); !strings.Contains(out, doubt) {
+		t.Errorf("the simulation does not say that its table is rescaled:\n%s", out)
+	}
+}
+
+// A table with whole networks gives a prediction its interval and its tail.
+func TestPredictionHasAnInterval(t *testing.T) {
+	needRuntime(t)
+	db := filepath.Join(t.TempDir(), "s.db")
+	succeed(t, "lut", "profile", "--db", db, "--space", "ofa-mbv3-w0.25-c10", "--resolutions", "32", "--networks", "8", "--seams", "1", "--rounds", "8")
+	const arch = `{"ks":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"e":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"d":[2,2,2,2,2],"r":32}`
+	out := succeed(t, "lut", "predict", "--db", db, "--arch", arch, "--format", "csv")
+	for _, want := range []string{"\ntotal,", "\nlow,", "\nhigh,"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}

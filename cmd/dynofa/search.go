@@ -145,7 +145,7 @@ func (f *searchFlags) expressions() (objectives []search.Quantity, constraints [
 // inputs reads the tables and opens the predictors.
 func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []int) (store.Inputs, error) {
 	var in store.Inputs
-	table, err := study.Table(ctx, f.table.q)
+	table, err := f.table.find(ctx, study)
 	if err != nil {
 		return in, err
 	}
@@ -343,6 +343,9 @@ func printFront(c *cli.Context, run *store.Run, format string, limit int) error 
 		g.Note("constraint: %v", q)
 	}
 	g.Note("latency: %s", tableNote(run.Table))
+	for _, w := range run.Table.Warnings {
+		g.Note("latency: %s", w)
+	}
 	g.Note("accuracy: %s", accuracyNote(r.Accuracy))
 	return g.Print(c.App.Writer, format)
 }

@@ -180,6 +180,9 @@ func metricsGrid(s *traffic.Scenario, results []*sim.Result) *command.Grid {
 	}
 	if len(results) > 0 {
 		f := results[0].Trace.Header.Family
+		for _, n := range f.Notes {
+			g.Note("family: %s", n)
+		}
 		g.Note("accuracy: %s; latency: %s, %s", f.Levels[0].AccuracyOrigin, f.Levels[0].Latencies[0].Origin, f.Levels[0].Latencies[0].Source)
 	}
 	if s != nil {

@@ -41,6 +41,24 @@ func (h Hertz) String() string {
 	return significant(float64(h), 4) + " Hz"
 }
 
+// ParseHertz parses a clock with its unit, such as "1.9GHz", "803.25 MHz", "408000kHz" or "1Hz". It is
+// above zero and below 1 THz.
+func ParseHertz(s string) (Hertz, error) {
+	for _, u := range []struct{ name, exponent string }{{"GHz", "e9"}, {"MHz", "e6"}, {"kHz", "e3"}, {"Hz", "e0"}} {
+		text, ok := strings.CutSuffix(strings.TrimSpace(s), u.name)
+		if !ok {
+			continue
+		}
+		text = strings.TrimSpace(text)
+		f, err := strconv.ParseFloat(text+u.exponent, 64) // rounds once
+		if err == nil && f > 0 && f < 1e12 && !strings.ContainsAny(text, "xX") {
+			return Hertz(f), nil
+		}
+		break
+	}
+	return 0, fmt.Errorf("clock %q is not a number with a unit like 1.9GHz or 803.25MHz", s)
+}
+
 // String prints degrees with one decimal, as in "47.5 C".
 func (c Celsius) String() string { return strconv.FormatFloat(float64(c), 'f', 1, 64) + " C" }
 

@@ -81,3 +81,14 @@ func TestNanosecondsDuration(t *testing.T) {
 		}
 	}
 }
+
+func TestParseHertz(t *testing.T) {
+	for text, want := range map[string]unit.Hertz{
+		"1.9GHz": 1.9e9, " 803.25 MHz": 803.25e6, "408000kHz": 408e6, "50Hz": 50, "1.1 GHz": 1.1e9,
+		"": 0, "1.9": 0, "GHz": 0, "-1GHz": 0, "0Hz": 0, "1000GHz": 0, "NaNGHz": 0, "InfHz": 0, "0x1p3Hz": 0, "1ghz": 0, "1 GHz x": 0,
+	} {
+		if got, err := unit.ParseHertz(text); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %v, %v; want %v", text, got, err, want)
+		}
+	}
+}

@@ -65,7 +65,7 @@ func (m *memory) Tables(ctx context.Context, q lut.Query) ([]lut.Info, error) {
 	for _, t := range m.tables {
 		if (q.ID == 0 || q.ID == t.ID) && (q.Device == "" || q.Device == t.Point.Device) &&
 			(q.Processor == "" || q.Processor == t.Point.Processor) && (q.Space == "" || q.Space == t.Space) {
-			infos = append(infos, lut.Info{ID: t.ID, Space: t.Space, Point: t.Point, Origin: t.Origin, Source: t.Source, Created: t.Created, Entries: len(t.Entries)})
+			infos = append(infos, lut.Info{ID: t.ID, Space: t.Space, Point: t.Point, Origin: t.Origin, Source: t.Source, Created: t.Created, Entries: len(t.Entries), Grade: t.Grade, Warnings: t.Warnings})
 		}
 	}
 	return infos, nil

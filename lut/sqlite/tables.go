@@ -142,11 +142,18 @@ func (s *Study) Tables(ctx context.Context, q lut.Query) ([]lut.Info, error) {
 	var infos []lut.Info
 	err := s.View(ctx, func(tx *sql.Tx) error {
 		found, err := selectTables(ctx, tx, q)
+		if err != nil {
+			return err
+		}
 		for _, f := range found {
 			t := f.table
-			infos = append(infos, lut.Info{ID: t.ID, Space: t.Space, Point: t.Point, Origin: t.Origin, Source: t.Source, Created: t.Created, Entries: f.entries})
+			if t.Warnings, err = readWarnings(ctx, tx, t.ID); err != nil {
+				return err
+			}
+			infos = append(infos, lut.Info{ID: t.ID, Space: t.Space, Point: t.Point, Origin: t.Origin, Source: t.Source, Created: t.Created,
+				Entries: f.entries, Grade: t.Grade, Warnings: t.Warnings})
 		}
-		return err
+		return nil
 	})
 	return infos, err
 }
@@ -202,8 +209,23 @@ func noTable(q lut.Query, all []tableRow) error {
 	return fmt.Errorf("%w: %s; the study has %s", lut.ErrNoTable, strings.Join(asked, ", "), strings.Join(there, ", "))
 }
 
+// readWarnings returns the warnings of a table as a whole.
+func readWarnings(ctx context.Context, tx *sql.Tx, id int64) (warnings []string, err error) {
+	err = Select(ctx, tx, func(rows *sql.Rows) error {
+		var w string
+		err := rows.Scan(&w)
+		warnings = append(warnings, w)
+		return err
+	}, "SELECT warning FROM latency_warnings WHERE table_id = ? ORDER BY position", id)
+	return warnings, err
+}
+
 // readTable fills in what hangs on a row of latency_tables.
 func readTable(ctx context.Context, tx *sql.Tx, t *lut.Table) error {
+	var err error
+	if t.Warnings, err = readWarnings(ctx, tx, t.ID); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		query string
 		scan  func(*sql.Rows) error
@@ -212,12 +234,6 @@ func readTable(ctx context.Context, tx *sql.Tx, t *lut.Table) error {
 			var f lut.Fact
 			err := rows.Scan(&f.Name, &f.Value)
 			t.Provenance = append(t.Provenance, f)
-			return err
-		}},
-		{"SELECT warning FROM latency_warnings WHERE table_id = ? ORDER BY position", func(rows *sql.Rows) error {
-			var w string
-			err := rows.Scan(&w)
-			t.Warnings = append(t.Warnings, w)
 			return err
 		}},
 		{"SELECT resolution, block, " + latencyColumns + " FROM latency_entries WHERE table_id = ? ORDER BY resolution, block", func(rows *sql.Rows) error {

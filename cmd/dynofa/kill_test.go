@@ -228,7 +228,7 @@ func TestSweepPoints(t *testing.T) {
 	if len(got) != 12 || got[0] != "1 threads, batch 1, beside none" || got[11] != "2 threads, batch 1, beside mem:1, every 33ms" {
 		t.Errorf("%d points: %s", len(got), strings.Join(got, "; "))
 	}
-	for _, bad := range []string{"clock=1", "threads=x", "threads=0", "co=gpu", "co=", "batch=-1"} {
+	for _, bad := range []string{"clock=1", "cpu-clock=1", "cpu-clock=", "power-mode", "threads=x", "threads=0", "co=gpu", "co=", "batch=-1"} {
 		g := &profileFlags{coRunner: "none"}
 		g.cfg.Point.Threads, g.cfg.Point.Batch = 1, 1
 		if err := g.sweep.Set(bad); err != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/lut/load"
@@ -27,13 +29,17 @@ type profileFlags struct {
 	clock, coRunner                 string
 	sweep                           cli.StringSlice
 	period                          time.Duration
+	clocks                          clockFlags
+	governor, powerMode             string
+	fsys                            fs.FS // of this machine
+	changer                         host.Changer
 	gigaflops                       float64
 	strict                          bool
 	cfg                             profile.Config
 }
 
 func lutProfileCommand() *cli.Command {
-	f := &profileFlags{cfg: profile.Config{Point: lut.OperatingPoint{Precision: "fp32"}}}
+	f := &profileFlags{cfg: profile.Config{Point: lut.OperatingPoint{Precision: "fp32"}}, fsys: host.FS(), changer: host.Changes()}
 	return &cli.Command{
 		Name:  "profile",
 		Usage: "measure every distinct block of a space on this machine, through ONNX Runtime",
@@ -46,7 +52,7 @@ func lutProfileCommand() *cli.Command {
 
 func (f *profileFlags) flags() []cli.Flag {
 	p := &f.cfg.Point
-	return []cli.Flag{
+	return append([]cli.Flag{
 		command.DBFlag(&f.db),
 		command.SpaceFlag(&f.space, "ofa-mbv3-w1.2"),
 		command.DeviceFlag(&p.Device, "host"),
@@ -57,7 +63,7 @@ func (f *profileFlags) flags() []cli.Flag {
 		&cli.StringFlag{Name: "ep", Usage: "execution provider", Value: "cpu", Destination: &p.Provider},
 		&cli.StringFlag{Name: "co", Usage: "load beside the measurement: none, cpu[:THREADS], mem[:THREADS[:BYTES]]", Value: "none", Destination: &f.coRunner},
 		&cli.DurationFlag{Name: "period", Usage: "measure a second table with inferences started at this distance", Destination: &f.period},
-		&cli.StringSliceFlag{Name: "sweep", Usage: "measure a table for each value of `threads=1,2`, co=none,cpu,mem or batch=1,4; may be repeated", Destination: &f.sweep},
+		&cli.StringSliceFlag{Name: "sweep", Usage: "measure a table for each value of `threads=1,2`, co=none,cpu,mem, batch=1,4, cpu-clock=, gpu-clock=, memory-clock= or power-mode=; may be repeated", Destination: &f.sweep},
 		&cli.IntFlag{Name: "rounds", Usage: "samples of each block; 0: until the medians are known to --target", Destination: &f.cfg.Rounds},
 		&cli.IntFlag{Name: "max-rounds", Usage: "samples of each block at most, without --rounds", Value: 300, Destination: &f.cfg.MaxRounds},
 		&cli.Float64Flag{Name: "target", Usage: "relative half-width of the medians' 95% intervals", Value: 0.01, Destination: &f.cfg.Target},
@@ -72,7 +78,9 @@ func (f *profileFlags) flags() []cli.Flag {
 		&cli.BoolFlag{Name: "strict", Usage: "fail if a table's trust grade is below B", Destination: &f.strict},
 		command.SeedFlag(&f.cfg.Seed),
 		command.RuntimeFlag(&f.library),
-	}
+		&cli.StringFlag{Name: "governor", Usage: "`GOVERNOR` to set while measuring, where the system allows", Destination: &f.governor},
+		&cli.StringFlag{Name: "power-mode", Usage: "power `MODE` to set while measuring, where the system allows: a name or number of nvpmodel's, or ACPI's profile", Destination: &f.powerMode},
+	}, f.clocks.flags(" to hold while measuring, where the system allows")...)
 }
 
 func (f *profileFlags) action(c *cli.Context) error {
@@ -155,9 +163,15 @@ var shownFacts = []string{
 	"profile: baseline, MACs and depth", "profile: calibration", "profile: grade",
 }
 
-func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study, p profilePoint) (int64, *lut.Table, error) {
+// measureOne profiles at one operating point and stores the table. Clocks and modes that were asked for
+// are set meanwhile; the table carries those that are in force, and warnings about those that are not.
+func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study, p profilePoint) (id int64, table *lut.Table, err error) {
 	cfg := p.apply(f.cfg)
-	info := host.Read(host.FS())
+	change := host.Set(c.Context, f.fsys, f.changer, p.settings)
+	defer func() { // not cut short by the interrupt that ended the measurement
+		err = errors.Join(err, change.Undo(context.WithoutCancel(c.Context)))
+	}()
+	info := host.Read(f.fsys)
 	facts, err := machineFacts(info, rt)
 	if err != nil {
 		return 0, nil, err
@@ -165,9 +179,11 @@ func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study,
 	cfg.Facts = facts
 	cfg.Point.Runtime, cfg.Point.RuntimeVersion = "onnxruntime", rt.Version()
 	cfg.Point.PowerMode = info.State.PowerMode.Name
+	cfg.Point.CPUClock, cfg.Point.GPUClock, cfg.Point.MemoryClock = info.State.Clocks()
+	cfg.Warnings = change.Warnings
 	cfg.Created = now()
 	cfg.Source = "measured on " + describeHost(info)
-	cfg.Host = host.FS()
+	cfg.Host = f.fsys
 	cfg.Fingerprint = facts[0].Value + "\n" + facts[1].Value + "\n" + facts[2].Value
 	if cfg.Progress, err = profileProgress(c); err != nil {
 		return 0, nil, err
@@ -190,7 +206,7 @@ func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study,
 	if !result.Complete { // the rounds stay, so that the same command goes on
 		store = study.PutTable
 	}
-	id, err := store(c.Context, result.Table)
+	id, err = store(c.Context, result.Table)
 	return id, result.Table, err
 }
 
@@ -199,12 +215,24 @@ type profilePoint struct {
 	threads, batch int
 	co             string
 	period         time.Duration
+	settings       host.Settings
 }
 
 func (p profilePoint) String() string {
 	s := fmt.Sprintf("%d threads, batch %d, beside %s", p.threads, p.batch, p.co)
 	if p.period > 0 {
 		s += ", every " + p.period.String()
+	}
+	for _, c := range []struct {
+		name  string
+		value unit.Hertz
+	}{{"cpu", p.settings.CPUClock}, {"gpu", p.settings.GPUClock}, {"memory", p.settings.MemoryClock}} {
+		if c.value > 0 {
+			s += fmt.Sprintf(", %s at %v", c.name, c.value)
+		}
+	}
+	if p.settings.PowerMode != "" {
+		s += ", power mode " + p.settings.PowerMode
 	}
 	return s
 }
@@ -227,67 +255,6 @@ func (p profilePoint) apply(cfg profile.Config) profile.Config {
 }
 
 const coNone = "none"
-
-// points lists the operating points to measure: every combination of the sweeps, and each of them
-// back to back and, if asked for, with a period.
-func (f *profileFlags) points() ([]profilePoint, error) {
-	threads, batches, loads := []int{f.cfg.Point.Threads}, []int{f.cfg.Point.Batch}, []string{f.coRunner}
-	for _, item := range joinSweeps(f.sweep.Value()) {
-		name, values, _ := strings.Cut(item, "=")
-		var err error
-		switch name {
-		case "threads":
-			threads, err = command.ParseInts("sweep", values)
-		case "batch":
-			batches, err = command.ParseInts("sweep", values)
-		case "co":
-			loads, err = command.SplitList("sweep", values)
-		default:
-			err = command.Usagef("--sweep %q is none of threads=, co=, batch=", item)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	periods := []time.Duration{0}
-	if f.period != 0 {
-		periods = append(periods, f.period)
-	}
-	var points []profilePoint
-	for _, t := range threads {
-		for _, b := range batches {
-			for _, l := range loads {
-				if l != coNone {
-					spec, err := load.ParseSpec(l)
-					if err != nil {
-						return nil, command.UsageError{Err: err}
-					}
-					l = spec.String()
-				}
-				for _, p := range periods {
-					if t < 1 || b < 1 || p < 0 {
-						return nil, command.Usagef("threads %d, batch %d and period %v must be positive", t, b, p)
-					}
-					points = append(points, profilePoint{t, b, l, p})
-				}
-			}
-		}
-	}
-	return points, nil
-}
-
-// joinSweeps undoes what cli does to values with commas: "threads=1,2" arrives as two.
-func joinSweeps(words []string) []string {
-	var items []string
-	for _, w := range words {
-		if n := len(items); n > 0 && !strings.Contains(w, "=") {
-			items[n-1] += "," + w
-		} else {
-			items = append(items, w)
-		}
-	}
-	return items
-}
 
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

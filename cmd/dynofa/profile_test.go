@@ -1,12 +1,20 @@
 package main
 
 import (
+	"context"
+	"io"
+	"io/fs"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
+
+	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
+	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/lut/profile"
 	"github.com/dynofa/dynofa/lut/sqlite"
 )
 
@@ -72,5 +80,55 @@ func TestProfileBudget(t *testing.T) {
 	out = succeed(t, small(db, "--rounds", "1")...) // fewer than the journal has: nothing is left to do
 	if strings.Contains(out, "rounds of earlier runs: 0\n") || !strings.Contains(out, "warm-up rounds dropped: 0") {
 		t.Errorf("the journal was not used:\n%s", out)
+	}
+}
+
+// settable is a machine with one CPU clock that can be set, and no other.
+type settable struct{ fstest.MapFS }
+
+func (m settable) WriteFile(name, content string) error {
+	if _, ok := m.MapFS[name]; !ok {
+		return fs.ErrNotExist
+	}
+	m.MapFS[name] = &fstest.MapFile{Data: []byte(content)}
+	return nil
+}
+
+func (settable) Run(context.Context, string, ...string) error { return fs.ErrPermission }
+
+// Clocks are set because the user asks, the table is labelled with what is in force, what is refused
+// is a warning of the table, and afterwards everything is as it was.
+func TestProfileSetsClocks(t *testing.T) {
+	needRuntime(t)
+	const dir = "sys/devices/system/cpu/cpufreq/policy0/"
+	tree := settable{fstest.MapFS{}}
+	for name, text := range map[string]string{"scaling_cur_freq": "1200000", "scaling_min_freq": "600000", "scaling_max_freq": "1500000", "scaling_governor": "ondemand"} {
+		tree.MapFS[dir+name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	db := filepath.Join(t.TempDir(), "s.db")
+	f := &profileFlags{cfg: profile.Config{Point: lut.OperatingPoint{Precision: "fp32"}}, fsys: tree, changer: tree}
+	app := &cli.App{Name: "dynofa", Flags: f.flags(), Action: f.action, Writer: io.Discard, ErrWriter: io.Discard}
+	args := append([]string{"dynofa"}, small(db, "--rounds", "3", "--sweep", "cpu-clock=1.2GHz,900MHz", "--gpu-clock", "1GHz", "--power-mode", "MAXN")[2:]...)
+	if err := app.RunContext(t.Context(), args); err != nil {
+		t.Fatal(err)
+	}
+	study, err := sqlite.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer study.Close()
+	for id, want := range map[int64]unit.Hertz{1: 1.2e9, 2: 900e6} {
+		table, err := study.Table(t.Context(), lut.Query{ID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		warnings := strings.Join(table.Warnings, "\n")
+		if table.Point.CPUClock != want || table.Point.GPUClock != 0 || table.Point.PowerMode != "" ||
+			!strings.Contains(warnings, "gpu clock 1.000 GHz was asked for, but the system tells none") || !strings.Contains(warnings, "power mode MAXN was asked for, but") {
+			t.Errorf("table %d: %+v\n%s", id, table.Point, warnings)
+		}
+	}
+	if low, high := string(tree.MapFS[dir+"scaling_min_freq"].Data), string(tree.MapFS[dir+"scaling_max_freq"].Data); low != "600000" || high != "1500000" {
+		t.Errorf("afterwards %s..%s kHz", low, high)
 	}
 }

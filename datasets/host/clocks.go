@@ -29,7 +29,15 @@ type Device struct {
 	Current  unit.Hertz `json:"current_hz,omitempty"`
 	Min      unit.Hertz `json:"min_hz,omitempty"`
 	Max      unit.Hertz `json:"max_hz,omitempty"`
+	// Locked is whether the memory controller of a Jetson is held at its rate.
+	Locked bool `json:"locked,omitempty"`
 }
+
+// The external memory controller of Jetsons; root only.
+const (
+	emcName = "emc"
+	emcDir  = "sys/kernel/debug/bpmp/debug/clk/emc/"
+)
 
 func (r reader) policies() (out []Policy) {
 	for _, dir := range r.list("sys/devices/system/cpu/cpufreq", "policy") {
@@ -62,9 +70,8 @@ func (r reader) devices() (out []Device) {
 	for _, dir := range r.list("sys/class/devfreq", "") {
 		out = append(out, r.device(clean(path.Base(dir)), path.Join(dir, "governor"), path.Join(dir, "cur_freq"), path.Join(dir, "min_freq"), path.Join(dir, "max_freq")))
 	}
-	// The external memory controller of Jetsons; root only.
-	const emc = "sys/kernel/debug/bpmp/debug/clk/emc/"
-	if d := r.device("emc", "", emc+"rate", emc+"min_rate", emc+"max_rate"); d.Current > 0 {
+	if d := r.device(emcName, "", emcDir+"rate", emcDir+"min_rate", emcDir+"max_rate"); d.Current > 0 {
+		d.Locked = r.text(emcDir+"mrq_rate_locked") == "1"
 		out = append(out, d)
 	}
 	return out

@@ -6,8 +6,9 @@
 // that are not there. What is unknown stays zero or empty and is left out of the JSON form; nothing that
 // cannot be read is an error, and nothing is guessed.
 //
-// The package sets no clocks, governors or power modes, runs no programs (tegrastats, nvpmodel,
-// vcgencmd), reads no clock of its own and knows no network: whoever stores an Info adds the time.
+// Set changes clocks, governors and power modes through a Changer, for callers who were asked to. Reading
+// runs no programs (tegrastats, nvpmodel, vcgencmd), reads no clock of its own and knows no network:
+// whoever stores an Info adds the time.
 package host
 
 import (

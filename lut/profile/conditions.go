@@ -59,6 +59,7 @@ func (c conditions) doubts() []string {
 	if l := c.before.LoadAverage; len(l) > 0 && l[0] > busy*float64(c.processors) {
 		doubts = append(doubts, fmt.Sprintf("the machine was busy before measuring: load average %.2f on %d processors", l[0], c.processors))
 	}
+	doubts = append(doubts, c.changes()...)
 	before := map[string]int64{}
 	for _, t := range c.before.Throttling {
 		before[t.Name] = t.Value
@@ -66,6 +67,27 @@ func (c conditions) doubts() []string {
 	for _, t := range c.after.Throttling {
 		if old, ok := before[t.Name]; ok && t.Value != old {
 			doubts = append(doubts, fmt.Sprintf("the clocks were held down while measuring: %s went from %d to %d", t.Name, old, t.Value))
+		}
+	}
+	return doubts
+}
+
+// changes says which settings of clocks and modes were not the same before and after, or not kept to.
+func (c conditions) changes() (doubts []string) {
+	if before, after := c.before.PowerMode, c.after.PowerMode; before != after {
+		doubts = append(doubts, fmt.Sprintf("the power mode changed while measuring: from %q to %q", before.Name, after.Name))
+	}
+	if len(c.before.Policies) != len(c.after.Policies) {
+		doubts = append(doubts, "processors went on or off line while measuring")
+		return doubts
+	}
+	for i, before := range c.before.Policies {
+		after := c.after.Policies[i]
+		if before.Min != after.Min || before.Max != after.Max || before.Governor != after.Governor {
+			doubts = append(doubts, fmt.Sprintf("the clocks' limits changed while measuring: %s from %v..%v (%s) to %v..%v (%s)",
+				before.Name, before.Min, before.Max, before.Governor, after.Min, after.Max, after.Governor))
+		} else if after.Min == after.Max && after.Current > 0 && float64(after.Current) < 0.98*float64(after.Max) {
+			doubts = append(doubts, fmt.Sprintf("the clocks were held down while measuring: %s runs at %v, not at the %v it is set to", after.Name, after.Current, after.Max))
 		}
 	}
 	return doubts

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -279,26 +280,34 @@ func lutListCommand() *cli.Command {
 
 func lutShowCommand() *cli.Command {
 	var t tableFlags
-	var format string
+	var format, heat, curves string
+	var resolution int
 	return &cli.Command{
 		Name:  "show",
-		Usage: "show a table: where it comes from, how it was measured, and its entries",
-		Flags: append(t.flags(), command.OutputFlag(&format)),
+		Usage: "show a table: where it comes from, how it was measured, its entries, and pictures of them",
+		Flags: append(t.flags(), command.OutputFlag(&format),
+			&cli.StringFlag{Name: "heat-map", Usage: "draw each block's latency to `FILE.svg`, .png or .pdf", Destination: &heat},
+			&cli.IntFlag{Name: "resolution", Usage: "`RESOLUTION` of the heat map; default the table's largest", Destination: &resolution},
+			&cli.StringFlag{Name: "curves", Usage: "draw latency against resolution to `FILE.svg`, .png or .pdf", Destination: &curves},
+		),
 		Action: func(c *cli.Context) error {
-			if err := command.CheckFormat(format); err != nil {
+			if err := errors.Join(command.CheckFormat(format), checkPlotPath(heat), checkPlotPath(curves)); err != nil {
 				return err
 			}
 			table, err := t.load(c)
 			if err != nil {
 				return err
 			}
+			if err := drawTable(table, heat, resolution, curves); err != nil {
+				return err
+			}
 			if format == command.FormatText {
 				showProvenance(c, table)
 			}
-			g := &command.Grid{Head: []string{"resolution", "n", "min", "p50", "p99", "mean", "std", "block"}}
+			g := &command.Grid{Head: []string{"resolution", "n", "preempted", "grade", "min", "p50", "ci low", "ci high", "p99", "mean", "std", "block"}}
 			for _, e := range table.Entries {
 				l := e.Latency
-				g.Add(resolutionsText([]int{e.Key.Resolution}), l.N, l.Min, l.P50, l.P99, l.Mean, l.Std, e.Key.Block)
+				g.Add(resolutionsText([]int{e.Key.Resolution}), l.N, l.Preempted, l.Grade, l.Min, l.P50, l.CILow, l.CIHigh, l.P99, l.Mean, l.Std, e.Key.Block)
 				for _, w := range l.Warnings {
 					g.Note("%v: %s", e.Key, w)
 				}
@@ -309,6 +318,27 @@ func lutShowCommand() *cli.Command {
 			return g.Print(c.App.Writer, format)
 		},
 	}
+}
+
+// drawTable draws the pictures that have a path.
+func drawTable(table *lut.Table, heat string, resolution int, curves string) error {
+	if heat != "" {
+		space, err := supernet.ByName(table.Space)
+		if err != nil {
+			return err
+		}
+		figure, err := heatMap(table, space, resolution)
+		if err != nil {
+			return err
+		}
+		if err := figure.Save(heat); err != nil {
+			return err
+		}
+	}
+	if curves != "" {
+		return saveCurves(table, curves)
+	}
+	return nil
 }
 
 func showProvenance(c *cli.Context, t *lut.Table) {

@@ -128,3 +128,20 @@ func TestPredictionHasAnInterval(t *testing.T) {
 		}
 	}
 }
+
+// Pictures of a table, in every format.
+func TestShowDraws(t *testing.T) {
+	db := importFixtures(t)
+	for _, extension := range []string{".svg", ".png", ".pdf"} {
+		heat, curves := filepath.Join(t.TempDir(), "heat"+extension), filepath.Join(t.TempDir(), "curves"+extension)
+		succeed(t, "lut", "show", "--db", db, "--heat-map", heat, "--curves", curves)
+		for _, path := range []string{heat, curves} {
+			if info, err := os.Stat(path); err != nil || info.Size() < 5000 {
+				t.Errorf("%s: %v, %v", path, info, err)
+			}
+		}
+	}
+	if code, _, stderr := dynofa(t, "lut", "show", "--db", db, "--curves", "curves.gif"); code != command.ExitUsage {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/trace"
+	"github.com/dynofa/dynofa/lut"
 	lutplot "github.com/dynofa/dynofa/lut/plot"
 	searchplot "github.com/dynofa/dynofa/search/plot"
 )
@@ -20,6 +21,7 @@ func plotCommand() *cli.Command {
 			plotFrontCommand(),
 			plotHistoryCommand(),
 			plotTableCommand(),
+			plotCurvesCommand(),
 			plotTimelineCommand(),
 		},
 	}
@@ -183,19 +185,56 @@ func plotTableCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if resolution == 0 {
-				rs := table.Resolutions()
-				if resolution = rs[len(rs)-1]; resolution == 0 {
-					resolution = space.Resolutions[len(space.Resolutions)-1]
-				}
-			}
-			figure, err := lutplot.Table(table, space, resolution)
+			figure, err := heatMap(table, space, resolution)
 			if err != nil {
 				return err
 			}
 			return figure.Save(out)
 		},
 	}
+}
+
+// heatMap draws a table at a resolution, 0 for its largest.
+func heatMap(table *lut.Table, space *supernet.Space, resolution int) (*lutplot.Figure, error) {
+	if resolution == 0 {
+		rs := table.Resolutions()
+		if resolution = rs[len(rs)-1]; resolution == 0 {
+			resolution = space.Resolutions[len(space.Resolutions)-1]
+		}
+	}
+	return lutplot.Table(table, space, resolution)
+}
+
+func plotCurvesCommand() *cli.Command {
+	var t tableFlags
+	var out string
+	return &cli.Command{
+		Name:  "curves",
+		Usage: "latency against input resolution of a table's blocks, a panel per stage",
+		Flags: append(t.flags(), plotOutputFlag(&out)),
+		Action: func(c *cli.Context) error {
+			if err := plotOutput(out); err != nil {
+				return err
+			}
+			table, err := t.load(c)
+			if err != nil {
+				return err
+			}
+			return saveCurves(table, out)
+		},
+	}
+}
+
+func saveCurves(table *lut.Table, path string) error {
+	space, err := supernet.ByName(table.Space)
+	if err != nil {
+		return err
+	}
+	figure, err := lutplot.Curves(table, space)
+	if err != nil {
+		return err
+	}
+	return figure.Save(path)
 }
 
 func plotTimelineCommand() *cli.Command {

@@ -109,4 +109,3 @@ func joinSweeps(words []string) []string {
 	}
 	return items
 }
-

@@ -73,6 +73,59 @@ func TestTableWithGaps(t *testing.T) {
 	}
 }
 
+// curves is a table of two resolutions, one of them with intervals and samples, and one that nobody
+// measured.
+func curves(t testing.TB) (*lut.Table, *supernet.Space) {
+	t.Helper()
+	tab, space := table(t)
+	for i := range tab.Entries {
+		l := &tab.Entries[i].Latency
+		l.P50, l.CILow, l.CIHigh = l.Mean, 0.9*l.Mean, 1.1*l.Mean
+	}
+	blocks, err := space.DistinctBlocks(224)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks {
+		tab.Entries = append(tab.Entries, lut.Entry{Key: lut.Key{Resolution: 224, Block: b}, Latency: lut.MeanOnly(0, unit.Nanoseconds(b.MACs()), 0)})
+	}
+	return tab, space
+}
+
+func TestCurves(t *testing.T) {
+	tab, space := curves(t)
+	f, err := plot.Curves(tab, space)
+	if err != nil {
+		t.Fatal(err)
+	}
+	svg := write(t, f, plot.SVG)
+	for _, want := range []string{"toy &lt;&amp;&gt;, cpu: latency against input resolution", "stage 5, block 2", "stem, first block, head", "kernel 7, expand ratio 3",
+		"input resolution (pixels)", "latency (ms)", ">160<", ">224<", "95% intervals of medians", "Hollow marks", "Warning: made up"} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("the picture lacks %q", want)
+		}
+	}
+	if again := write(t, f, plot.SVG); again != svg {
+		t.Error("drawn again it differs")
+	}
+	for _, format := range []plot.Format{plot.PNG, plot.PDF} {
+		if len(write(t, f, format)) < 5000 {
+			t.Errorf("%s is nearly empty", format)
+		}
+	}
+	one, _ := table(t)
+	other, err := supernet.OFAMobileNetV3(1, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plot.Curves(one, space); err == nil || !strings.Contains(err.Error(), "a curve needs two") {
+		t.Errorf("one resolution: %v", err)
+	}
+	if _, err := plot.Curves(tab, other); err == nil {
+		t.Error("another space is drawn")
+	}
+}
+
 func TestTableErrors(t *testing.T) {
 	tab, space := table(t)
 	if _, err := plot.Table(tab, space, 192); err == nil || !strings.Contains(err.Error(), "no entry at resolution 192, it has [160]") {

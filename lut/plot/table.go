@@ -32,20 +32,14 @@ func Table(t *lut.Table, s *supernet.Space, resolution int) (*Figure, error) {
 		return nil, fmt.Errorf("plot: the table of %s/%s has no entry at resolution %d, it has %v", t.Point.Device, t.Point.Processor, resolution, t.Resolutions())
 	}
 	title := fmt.Sprintf("%s, %s: latency of each block at resolution %d (%s)", t.Point.Device, t.Point.Processor, resolution, m.time.Name)
-	notes := []string{m.fixed, fmt.Sprintf("Table %s: %s. Space %s.", t.Origin, t.Source, t.Space)}
+	notes := []string{m.fixed}
 	if s.WidthEntries() > 0 {
 		notes = append(notes, "Blocks at the largest widths.")
 	}
 	if m.missing > 0 {
 		notes = append(notes, fmt.Sprintf("%d blocks have no entry.", m.missing))
 	}
-	for i, w := range t.Warnings {
-		if i == maxWarnings {
-			notes = append(notes, fmt.Sprintf("and %d more warnings.", len(t.Warnings)-i))
-			break
-		}
-		notes = append(notes, "Warning: "+w)
-	}
+	notes = append(notes, tableNotes(t)...)
 	width := vg.Length(110 + 30*m.columns)
 	height := vg.Length(110 + 20*len(m.rows) + 12*len(notes))
 	return NewFigure(width, height, func(c draw.Canvas) {

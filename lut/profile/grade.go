@@ -137,5 +137,5 @@ func commonReason(t *lut.Table) string {
 		}
 		return int(math.Copysign(1, float64(a.Latency.Central()-b.Latency.Central())))
 	})
-	return fmt.Sprintf("; for instance %v: %s", e.Key, e.Latency.Warnings[len(e.Latency.Warnings)-1])
+	return fmt.Sprintf("; for instance %v: %s", e.Key, e.Latency.Warnings[0])
 }

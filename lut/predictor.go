@@ -60,6 +60,7 @@ type Predictor struct {
 	resolutions []int
 	sumsAt      []*resolutionSums // by resolution in pixels; nil where the table has none
 	layout      *layout
+	regular     *regular // nil if the layout is not
 	point       OperatingPoint
 	doubts      doubts
 }
@@ -86,6 +87,7 @@ func NewPredictor(t *Table, s *supernet.Space) (*Predictor, error) {
 		p.resolutions = mergeSorted(p.resolutions[1:], s.Resolutions)
 	}
 	p.layout = newLayout(s)
+	p.regular = newRegular(p.layout, s)
 	p.sumsAt = make([]*resolutionSums, maxResolution+1)
 	usable := 0
 	for _, r := range p.resolutions {
@@ -159,7 +161,12 @@ func (p *Predictor) Latency(a supernet.Arch) (unit.Nanoseconds, error) {
 		return 0, p.explain(a)
 	}
 	sums := p.sumsAt[a.R]
-	total, ok := p.layout.sum(sums.fixed, sums.cells, &a)
+	total, ok := 0.0, false
+	if p.regular != nil {
+		total, ok = p.regular.sum(sums.fixed, sums.cells, &a)
+	} else {
+		total, ok = p.layout.sum(sums.fixed, sums.cells, &a)
+	}
 	if !ok || math.IsNaN(total) {
 		return 0, p.explain(a)
 	}

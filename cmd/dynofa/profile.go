@@ -176,7 +176,8 @@ func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study,
 	if err != nil {
 		return 0, nil, err
 	}
-	cfg.Facts = facts
+	options := ort.Options{Threads: cfg.Point.Threads, Provider: cfg.Point.Provider}
+	cfg.Facts = append(facts, lut.Fact{Name: "session options", Value: options.String()})
 	cfg.Point.Runtime, cfg.Point.RuntimeVersion = "onnxruntime", rt.Version()
 	cfg.Point.PowerMode = info.State.PowerMode.Name
 	cfg.Point.CPUClock, cfg.Point.GPUClock, cfg.Point.MemoryClock = info.State.Clocks()
@@ -194,7 +195,7 @@ func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study,
 	}
 	journal := study.Profile(digest)
 	cfg.Journal = journal
-	meter := ort.NewBatchMeter(rt, cfg.Space, ort.Options{Threads: cfg.Point.Threads, Provider: cfg.Point.Provider}, cfg.Seed, cfg.Point.Batch)
+	meter := ort.NewBatchMeter(rt, cfg.Space, options, cfg.Seed, cfg.Point.Batch)
 	result, err := profile.Run(c.Context, cfg, meter)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {

@@ -2,6 +2,7 @@ package ort
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -20,6 +21,19 @@ type Options struct {
 	// whose path starts with Profile; it is complete once the session is closed. Recording slows the
 	// session down. "" records nothing.
 	Profile string
+}
+
+// String describes the session in one line, with what is the same in every one of this program's.
+func (o Options) String() string {
+	n, err := o.normal()
+	if err != nil {
+		n = o
+	}
+	text := fmt.Sprintf("provider %s, %d threads, all graph optimisations, no spinning, one arena for all sessions where the library can", n.Provider, n.Threads)
+	for _, name := range slices.Sorted(maps.Keys(n.ProviderOptions)) {
+		text += fmt.Sprintf(", %s=%s", name, n.ProviderOptions[name])
+	}
+	return text
 }
 
 const maxThreads = 1024

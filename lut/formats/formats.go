@@ -27,11 +27,11 @@ type Format string
 
 // The formats that Read knows.
 const (
-	// OFAJSON is Dynamic-OFA's: a file R.json per resolution R, or a folder of them. Keys are OFA's
+	// OFAJSON is Dynamic-OFA's: a file R.json or R_lookup_table.json per resolution R, or a folder of them. Keys are OFA's
 	// (see OFAKey), values {"count": n, "mean": ms, "std": ms}, or "var" for the square of std. Only the
 	// mean must be there.
 	OFAJSON Format = "ofa-json"
-	// OFAYAML is Once-for-all's: R.yaml with the same keys and values.
+	// OFAYAML is Once-for-all's: R.yaml or R_lookup_table.yaml with the same keys and values.
 	OFAYAML Format = "ofa-yaml"
 	// ProxylessYAML is ProxylessNAS's: one YAML file per resolution, of any name if its stem tells the
 	// resolution, with keys by expand ratio and one entry for pooling and classifier. Entries of other

@@ -139,10 +139,14 @@ func (s source) list(extensions []string) ([]source, error) {
 	return files, nil
 }
 
+// publishedSuffix stands behind the resolution in the names of the files as they are published:
+// 160_lookup_table.yaml of Once-for-all, 160_lookup_table.json of Dynamic-OFA.
+const publishedSuffix = "_lookup_table"
+
 // resolutionOf returns the resolution that a file is named for.
 func resolutionOf(name string, s *supernet.Space) (int, error) {
 	base := path.Base(name)
-	text := strings.TrimSuffix(base, path.Ext(base))
+	text := strings.TrimSuffix(strings.TrimSuffix(base, path.Ext(base)), publishedSuffix)
 	r, err := strconv.Atoi(text)
 	if err != nil || strconv.Itoa(r) != text {
 		return 0, errors.New("the file is not named for a resolution, as 160.json is")

@@ -277,6 +277,24 @@ func TestReadErrors(t *testing.T) {
 	}
 }
 
+// The names under which the tables are published are as good as plain ones.
+func TestReadPublishedNames(t *testing.T) {
+	meta := formats.Meta{Space: space(t), Point: lut.OperatingPoint{Device: "d", Processor: "cpu"}}
+	fsys := fstest.MapFS{"a/128_lookup_table.json": &fstest.MapFile{Data: fixtureText(128)}, "b/128.json": &fstest.MapFile{Data: fixtureText(128)}}
+	a, errA := formats.ReadFS(t.Context(), fsys, "a", formats.OFAJSON, meta)
+	b, errB := formats.ReadFS(t.Context(), fsys, "b", formats.OFAJSON, meta)
+	if errA != nil || errB != nil {
+		t.Fatal(errA, errB)
+	}
+	if diff := cmp.Diff(b.Entries, a.Entries, equalOrNaN); diff != "" {
+		t.Error(diff)
+	}
+	fsys["a/128.json"] = fsys["b/128.json"]
+	if _, err := formats.ReadFS(t.Context(), fsys, "a", formats.OFAJSON, meta); err == nil || !strings.Contains(err.Error(), "is for resolution 128 too") {
+		t.Errorf("one resolution twice: %v", err)
+	}
+}
+
 func TestReadFolderErrors(t *testing.T) {
 	good := fixtureText(128)
 	files := func(names ...string) fstest.MapFS {

@@ -189,13 +189,24 @@ func (r *run) warm(ctx context.Context) error {
 	return nil
 }
 
-// detectClock takes processor time if the meter tells it of everything.
+// detectClock takes processor time if the meter tells it, but for a few samples.
 func (r *run) detectClock(all []Sample) Clock {
-	if slices.ContainsFunc(all, func(s Sample) bool { return s.CPU <= 0 }) {
+	untold := 0
+	for _, s := range all {
+		if s.CPU <= 0 {
+			untold++
+		}
+	}
+	if float64(untold) > mostUntold*float64(len(all)) {
 		return Wall
 	}
 	return Thread
 }
+
+// mostUntold is the share of samples without processor time that a meter may have which tells it: a
+// hypervisor that takes the processor away may leave nothing on the thread's clock. Such a sample is
+// taken again, and counts nowhere.
+const mostUntold = 0.05
 
 // medianRatio returns the median of the ratios of two rounds' wall times.
 func medianRatio(now, before []Sample) float64 {
@@ -342,6 +353,9 @@ func (r *run) visit(ctx context.Context, u int) (Sample, error) {
 		r.next += period
 	}
 	s, err := r.probes[u].Run()
+	for again := 0; err == nil && r.Clock == Thread && s.CPU == 0 && again < 3; again++ { // see mostUntold
+		s, err = r.probes[u].Run()
+	}
 	switch {
 	case err != nil:
 	case s.Wall <= 0 || s.Wall > longestSample || s.CPU < 0 || s.CPU > longestSample:

@@ -285,6 +285,23 @@ func TestThreadClock(t *testing.T) {
 			t.Errorf("%+v: %v, %q", c, e.Latency.P50, fact(table, "profile: clock"))
 		}
 	}
+	// A few samples that the clock does not tell are taken again: they end nothing and are no zeros.
+	m := newFakeMeter(s, 0, 1)
+	m.change = func(n int, x profile.Sample) profile.Sample {
+		if x.CPU = x.Wall; n%97 == 5 {
+			x.CPU = 0
+		}
+		return x
+	}
+	table, err := measure(t.Context(), config(s), m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range table.Entries {
+		if float64(e.Latency.Min) != blockCost(e.Key.Block) || fact(table, "profile: clock") != "processor time of the measuring thread" {
+			t.Fatalf("%v: %+v", e.Key, e.Latency)
+		}
+	}
 	if _, err := run(profile.Thread, false); err == nil || !strings.Contains(err.Error(), "does not tell processor time") {
 		t.Errorf("error %v", err)
 	}

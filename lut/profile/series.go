@@ -26,6 +26,9 @@ func (s series) use(c Clock) (times []time.Duration, preempted int, aside bool) 
 	clean := len(s) - preempted
 	aside = preempted > 0 && clean >= MinMedian && float64(clean) >= minClean*float64(len(s))
 	for _, x := range s {
+		if c == Thread && x.CPU == 0 { // see mostUntold
+			continue
+		}
 		if !aside || !x.Preempted {
 			times = append(times, c.of(x))
 		}

@@ -62,14 +62,19 @@ func TestQuiet(t *testing.T) {
 		t.Fatal(err)
 	}
 	var quiet, loaded []outcome
+	quietRuns, loadedRuns := quietRuns, loadedRuns
+	if os.Getenv("DYNOFA_STUDY") == "short" {
+		quietRuns, loadedRuns = 8, 3
+	}
 	for i := range quietRuns {
 		quiet = append(quiet, measure(t, rt, uint64(i), ""))
+		writeOutcomes(t, "quiet.csv", quiet)
 	}
 	for i := range loadedRuns {
 		loaded = append(loaded, measure(t, rt, uint64(i), burners))
+		writeOutcomes(t, "quiet.csv", slices.Concat(quiet, loaded))
+		report(t, quiet, loaded)
 	}
-	writeOutcomes(t, "quiet.csv", slices.Concat(quiet, loaded))
-	report(t, quiet, loaded)
 }
 
 // measure profiles once, for the blocks alone: no seams are taken off and no networks measured, which

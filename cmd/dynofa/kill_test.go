@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -85,14 +86,23 @@ func (c constant) Run() (profile.Sample, error) {
 
 func (constant) Close() error { return nil }
 
-// TestProfileSurvivesKilling kills the profiler at random moments, at 100 of them (10 in short mode).
+// killsVariable holds how many kills there are; 25 without it, 10 in short mode.
+const killsVariable = "DYNOFA_TEST_KILLS"
+
+// TestProfileSurvivesKilling kills the profiler at random moments.
 // After every kill the study opens and is sound, no acknowledged round is lost, and there is at most
 // the one in flight besides. What comes out in the end has the keys and counts of a run that nobody
 // killed, and is there once.
 func TestProfileSurvivesKilling(t *testing.T) {
-	kills := 100
+	kills := 25
 	if testing.Short() {
 		kills = 10
+	}
+	if text, ok := os.LookupEnv(killsVariable); ok {
+		var err error
+		if kills, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
 	}
 	path := filepath.Join(t.TempDir(), "study.db")
 	cfg, err := killConfig()
@@ -104,11 +114,18 @@ func TestProfileSurvivesKilling(t *testing.T) {
 		t.Fatal(err)
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
-	acknowledged, finished, killed := 0, false, 0
+	acknowledged, finished, killed, measuring := 0, false, 0, 0
 	for killed < kills && !finished {
-		// Some kills hit the opening and migrating, most the measuring.
-		last := killOnce(t, path, time.Duration(rng.ExpFloat64()*float64(25*time.Millisecond)))
-		killed++
+		// Every fourth kill hits any moment from the start on, opening and migrating included; the others
+		// come at any moment from the acknowledgement of one of the first rounds on.
+		first, after := 1+rng.IntN(5), 2*time.Millisecond
+		if killed%4 == 0 {
+			first, after = 0, 25*time.Millisecond
+		}
+		last := killOnce(t, path, first, time.Duration(rng.ExpFloat64()*float64(after)))
+		if killed++; last > 0 {
+			measuring++
+		}
 		if _, err := os.Stat(path); err != nil && last == 0 {
 			continue
 		}
@@ -137,7 +154,10 @@ func TestProfileSurvivesKilling(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	t.Logf("%d kills, %d rounds by then, finished %v", killed, acknowledged, finished)
+	t.Logf("%d kills, %d of them after a round of that process, %d rounds by then, finished %v", killed, measuring, acknowledged, finished)
+	if measuring < killed/2 {
+		t.Errorf("only %d of %d kills hit the measuring", measuring, killed)
+	}
 	if !finished {
 		if err := killedProfile(path, io.Discard); err != nil {
 			t.Fatal(err)
@@ -152,8 +172,9 @@ func TestProfileSurvivesKilling(t *testing.T) {
 	}
 }
 
-// killOnce runs the profiler, kills it after a while, and returns the last round that it acknowledged.
-func killOnce(t *testing.T, path string, after time.Duration) (last int) {
+// killOnce runs the profiler, kills it a while after it has acknowledged so many rounds, and returns the
+// last one that it did.
+func killOnce(t *testing.T, path string, rounds int, after time.Duration) (last int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), killVariable+"="+path)
@@ -164,8 +185,11 @@ func killOnce(t *testing.T, path string, after time.Duration) (last int) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
+	kill := func() { time.AfterFunc(after, func() { _ = cmd.Process.Kill() }) }
+	if rounds == 0 {
+		kill()
+	}
+	seen := 0
 	lines := bufio.NewReader(out)
 	for {
 		line, err := lines.ReadString('\n')
@@ -174,6 +198,9 @@ func killOnce(t *testing.T, path string, after time.Duration) (last int) {
 		}
 		if _, err := fmt.Sscan(line, &last); err != nil {
 			t.Fatal(err)
+		}
+		if seen++; seen == rounds {
+			kill()
 		}
 	}
 	_, _ = io.Copy(io.Discard, out)

@@ -323,7 +323,7 @@ func lutShowCommand() *cli.Command {
 // drawTable draws the pictures that have a path.
 func drawTable(table *lut.Table, heat string, resolution int, curves string) error {
 	if heat != "" {
-		space, err := supernet.ByName(table.Space)
+		space, err := table.Supernet()
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
+	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/lut"
@@ -226,7 +227,7 @@ func plotCurvesCommand() *cli.Command {
 }
 
 func saveCurves(table *lut.Table, path string) error {
-	space, err := supernet.ByName(table.Space)
+	space, err := table.Supernet()
 	if err != nil {
 		return err
 	}

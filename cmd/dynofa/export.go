@@ -40,7 +40,7 @@ func exportCommand() *cli.Command {
 			command.DBFlag(&db),
 			familyFlag(&familyName),
 			checkpointFlag(&weights),
-			&cli.StringFlag{Name: "policy", Usage: "`POLICY` of the runtime manager: " + strings.Join(policy.Names(), ", "), Value: "slack", Destination: &policySpec},
+			&cli.StringFlag{Name: "policy", Usage: "`POLICY` of the runtime manager: " + strings.Join(policy.Names(), ", ") + "; or tuned, tuned:NAME, which 'policy tune' picked", Value: "slack", Destination: &policySpec},
 			command.ParamFlag(&params),
 			&cli.BoolFlag{Name: "standalone", Usage: "write one plain ONNX model per level instead, for other runtimes", Destination: &standalone},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` of the bundle", Destination: &out},
@@ -70,7 +70,11 @@ func exportCommand() *cli.Command {
 			if standalone {
 				write = exportModels
 			}
-			spec, err := exportSpec(c, study, f, weights, bundle.Policy{Spec: policySpec, Params: values}, &calibration)
+			p, err := policyOf(c.Context, study, policySpec, values, f)
+			if err != nil {
+				return err
+			}
+			spec, err := exportSpec(c, study, f, weights, p, &calibration)
 			if err != nil {
 				return err
 			}

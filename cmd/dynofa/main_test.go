@@ -16,7 +16,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	load.Main()                                     // the run command starts this binary again as a co-running load
+	load.Main()                                        // the run command starts this binary again as a co-running load
+	if args, ok := os.LookupEnv(commandVariable); ok { // and TestSweepSurvivesKilling
+		os.Exit(run(context.Background(), strings.Split(args, "\n"), os.Stdout, os.Stderr))
+	}
 	if path, ok := os.LookupEnv(killVariable); ok { // so does TestProfileSurvivesKilling
 		if err := killedProfile(path, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -80,7 +83,19 @@ func TestUsageErrors(t *testing.T) {
 		{"both rules", "either --levels or --share", []string{"family", "choose", "--db", db, "--levels", "3", "--share", "0.9"}},
 		{"bad picture", ".svg, .png or .pdf", []string{"plot", "front", "--db", db, "-o", "front.gif"}},
 		{"bad policy list", "is empty", []string{"sim", "compare", "--scenario", "fig7", "--policy", "slack,,ladder"}},
-		{"bad parameter", "NAME=VALUE", []string{"sim", "compare", "--scenario", "fig7", "--param", "x"}},
+		{"bad parameter", "not NAME=VALUE", []string{"sim", "compare", "--scenario", "fig7", "--policy", "slack{x}"}},
+		{"bad change", "KEY=VALUE", []string{"sim", "run", "--scenario", "fig7", "--set", "x"}},
+		{"bad warm-up", "warm-up", []string{"sim", "run", "--scenario", "fig7", "--warm-up", "10s"}},
+		{"bad target", "no share", []string{"sim", "run", "--scenario", "fig7", "--target", "101%"}},
+		{"two policies", "sim compare several", []string{"sim", "run", "--scenario", "fig7", "--policy", "slack,qdp"}},
+		{"nothing to vary", "--vary is required", []string{"sim", "sweep", "--scenario", "fig7", "--db", db}},
+		{"bad axis", "KEY=VALUE,VALUE", []string{"sim", "sweep", "--scenario", "fig7", "--db", db, "--vary", "limit"}},
+		{"bad measure", "not known", []string{"sim", "sweep", "--scenario", "fig7", "--db", db, "--vary", "limit=50ms", "--measure", "joy"}},
+		{"bad request", "is no number", []string{"sim", "explain", "--scenario", "fig7", "first"}},
+		{"no request", "wants REQUEST", []string{"sim", "explain", "--scenario", "fig7"}},
+		{"no scenario to tune", "--scenario is required", []string{"policy", "tune", "--db", db}},
+		{"unknown candidates", "no candidates", []string{"policy", "tune", "--db", db, "--scenario", "fig7", "--policies", "magic"}},
+		{"scenario without arrivals", "goes with --arrivals", []string{"sim", "replay", "--scenario", "fig7", "main_test.go"}},
 		{"bad load", "KIND:THREADS@FROM-TO", []string{"run", ".", "--images", "builtin", "--load", "cpu:2@5s-4s"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -114,7 +129,12 @@ func TestFailures(t *testing.T) {
 		{"no database", "text.db", []string{"lut", "list", "--db", text}},
 		{"no folder", "nowhere", []string{"lut", "import", "--db", db, "--device", "d", "--processor", "cpu", filepath.Join(dir, "nowhere")}},
 		{"no scenario", "neither a file nor built in", []string{"sim", "compare", "--scenario", "fig8"}},
-		{"unknown key", "limt", []string{"sim", "compare", "--scenario", scenario}},
+		{"unknown key", "bad.yaml:3: limt: unknown key", []string{"sim", "compare", "--scenario", scenario}},
+		{"bad value", "arrivals.rate: \"x\" is no rate", []string{"sim", "compare", "--scenario", "poisson", "--set", "arrivals.rate=x"}},
+		{"no board", "no built-in board", []string{"sim", "compare", "--scenario", "poisson", "--set", "board=toaster"}},
+		{"no mode", "no power mode", []string{"sim", "compare", "--scenario", "poisson", "--set", "board=jetson-xavier-nx", "--set", "mode=FAST"}},
+		{"no such request", "there is no request 99999", []string{"sim", "explain", "--scenario", "fig7", "99999"}},
+		{"bad trace", "not a trace", []string{"sim", "explain", "--trace", scenario, "0"}},
 		{"unknown policy", "unknown", []string{"sim", "compare", "--scenario", "fig7", "--policy", "magic"}},
 		{"level out of range", "static:6", []string{"sim", "compare", "--scenario", "fig7", "--policy", "static:6"}},
 		{"no trace", "none.csv", []string{"sim", "replay", filepath.Join(dir, "none.csv")}},
@@ -184,5 +204,12 @@ func TestHostPath(t *testing.T) {
 		if out := succeed(t, "sim", "replay", trace, "--format", "csv"); !strings.Contains(out, ",slack,40,40,") {
 			t.Errorf("the replay does not agree:\n%s", out)
 		}
+	}
+	// The policy that simulation picks for this family goes into a bundle.
+	succeed(t, "policy", "tune", "--db", db, "--scenario", "camera", "--family", familyName(t, db), "--set", "processor=cpu", "--set", "disturbances={cpu: [{at: 5s, slowdown: 1.2}]}",
+		"--set", "initial_level=0", "--set", "duration=20s", "--replications", "1", "--policies", "static,slack")
+	succeed(t, "export", "--db", db, "--checkpoint", "random:1", "--policy", "tuned", "-o", bundle)
+	if out := succeed(t, "run", bundle, "--images", "builtin", "--requests", "5", "--limit", "50ms"); !strings.Contains(out, "5 requests") {
+		t.Errorf("the run with a tuned policy:\n%s", out)
 	}
 }

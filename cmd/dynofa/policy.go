@@ -16,6 +16,8 @@ func policyCommand() *cli.Command {
 		Subcommands: []*cli.Command{
 			policyListCommand(),
 			policyShowCommand(),
+			policyTuneCommand(),
+			policyTunedCommand(),
 		},
 	}
 }

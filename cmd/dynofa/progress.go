@@ -63,3 +63,43 @@ func (b *bar) show(p profile.Progress) {
 		fmt.Fprintln(b.w)
 	}
 }
+
+// stepProgress shows how many steps of some work are done: a bar with the time left on a terminal, a line for every
+// quarter elsewhere if there are many of them.
+func stepProgress(c *cli.Context, what string) func(done, total int) {
+	w, terminal := c.App.ErrWriter, false
+	if f, ok := w.(*os.File); ok {
+		if info, err := f.Stat(); err == nil {
+			terminal = info.Mode()&os.ModeCharDevice != 0
+		}
+	}
+	start, drawn, quarter := time.Now(), time.Time{}, 0
+	return func(done, total int) {
+		if total < manySteps {
+			return
+		}
+		if !terminal {
+			if q := 4 * done / total; q > quarter {
+				quarter = q
+				fmt.Fprintf(w, "%s: %d%% of %d\n", what, 25*q, total)
+			}
+			return
+		}
+		at := time.Now()
+		if done < total && at.Sub(drawn) < 100*time.Millisecond {
+			return
+		}
+		drawn = at
+		full := barWidth * done / total
+		fmt.Fprintf(w, "\r\x1b[K%-8s [%s%s] %d/%d", what, strings.Repeat("=", full), strings.Repeat(" ", barWidth-full), done, total)
+		if done == total {
+			fmt.Fprintln(w)
+			return
+		}
+		left := time.Duration(float64(at.Sub(start)) * float64(total-done) / float64(done))
+		fmt.Fprintf(w, ", about %v left", left.Round(time.Second))
+	}
+}
+
+// manySteps is the number of steps from which progress is shown.
+const manySteps = 200

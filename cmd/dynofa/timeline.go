@@ -1,13 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/sim"
 	simplot "github.com/dynofa/dynofa/sim/plot"
+	simstudy "github.com/dynofa/dynofa/sim/study"
 )
 
 // plotTimelines draws simulated runs, a panel each.
@@ -34,6 +37,45 @@ func plotTraces(path string, traces []*trace.Trace, s *traffic.Scenario) error {
 		}
 		name := strings.TrimSuffix(filepath.Base(t.Name), filepath.Ext(t.Name))
 		picture.Runs = append(picture.Runs, simplot.Run{Name: name, Trace: t, Profile: profile})
+	}
+	figure, err := picture.Figure()
+	if err != nil {
+		return err
+	}
+	return figure.Save(path)
+}
+
+// plotSweep draws a measure of each policy over the cells of a sweep.
+func plotSweep(path string, m simstudy.Measure, results []simstudy.CellResult) error {
+	picture := simplot.Sweep{Title: m.Name + " over " + results[0].Cell.Apps[0].Scenario.Name, Measure: m.Title()}
+	series := map[string]int{}
+	for i := range results {
+		for j := range results[i].Apps {
+			a := &results[i].Apps[j]
+			name := results[i].Cell.Name
+			if a.Name != "" {
+				name += " " + a.Name
+			}
+			picture.Cells = append(picture.Cells, name)
+			for k := range a.Policies {
+				spec := a.Policies[k].Spec.String()
+				at, known := series[spec]
+				if !known {
+					at = len(picture.Series)
+					series[spec] = at
+					picture.Series = append(picture.Series, simplot.Series{Name: spec})
+				}
+				v := m.Of(&a.Policies[k])
+				picture.Series[at].Values = append(picture.Series[at].Values, simplot.Estimate{
+					Mean: m.Factor * v.Mean, Low: m.Factor * v.Low, High: m.Factor * v.High, Missing: v.N == 0,
+				})
+			}
+			f := results[i].Cell.Apps[j].Family
+			note := fmt.Sprintf("Simulated with family %s: accuracy %s, latency %s (%s).", f.Name, f.Levels[0].AccuracyOrigin, f.Levels[0].Latencies[0].Origin, f.Levels[0].Latencies[0].Source)
+			if !slices.Contains(picture.Notes, note) {
+				picture.Notes = append(picture.Notes, note)
+			}
+		}
 	}
 	figure, err := picture.Figure()
 	if err != nil {

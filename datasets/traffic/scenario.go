@@ -140,3 +140,26 @@ func (p Profile) Next(t time.Duration) (Step, bool) {
 func (p Profile) after(t time.Duration) int {
 	return sort.Search(len(p), func(i int) bool { return p[i].At > t })
 }
+
+// Random reports whether replications of the scenario differ: whether anything in it is drawn.
+func (s *Scenario) Random() bool {
+	if s.Noise.Kind != "" && s.Noise.Kind != NoNoise || len(s.CoRunners) > 0 {
+		return true
+	}
+	for _, a := range s.Applications() {
+		switch a := a.Arrivals.(type) {
+		case ClosedLoop, Recorded:
+		case Periodic:
+			if a.Jitter > 0 {
+				return true
+			}
+		case LoadGen:
+			if a.Scenario == Server {
+				return true
+			}
+		default:
+			return true
+		}
+	}
+	return false
+}

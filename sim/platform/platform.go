@@ -49,6 +49,8 @@ type Config struct {
 	Poll time.Duration
 	// Events happen whatever the activities do. Their order counts where times are equal.
 	Events []Event
+	// Sample, unless nil, is told the readings after everything that may change them. It must not touch the platform.
+	Sample func(at time.Duration, r Readings) `json:"-"`
 }
 
 // DefaultPoll is the usual polling delay of thermal zones in Linux device trees.
@@ -106,6 +108,7 @@ type Platform struct {
 	down     string // why the board has shut down
 	downAt   time.Duration
 	handling bool
+	sample   func(time.Duration, Readings) // nil: nobody asked
 	stopped  bool
 	notes    []string
 
@@ -144,7 +147,7 @@ func New(c Config, kernel *des.Kernel, owner Owner) (*Platform, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	p := &Platform{kernel: kernel, owner: owner, board: c.Board, poll: c.Poll, events: slices.Clone(c.Events)}
+	p := &Platform{kernel: kernel, owner: owner, board: c.Board, poll: c.Poll, events: slices.Clone(c.Events), sample: c.Sample}
 	if p.poll == 0 {
 		p.poll = DefaultPoll
 		if c.Board.Thermal.Poll.Known() && c.Board.Thermal.Poll.Value > 0 {
@@ -255,6 +258,14 @@ func (p *Platform) Start(w Work) {
 	p.add(w, 0)
 	if !p.handling { // else once at the end
 		p.share()
+		p.tell()
+	}
+}
+
+// tell hands the readings on, if anybody asked for them.
+func (p *Platform) tell() {
+	if p.sample != nil {
+		p.sample(p.kernel.Now(), p.Read())
 	}
 }
 
@@ -300,6 +311,7 @@ func (p *Platform) Handle(_ *des.Kernel, ev des.Event) {
 	if changed {
 		p.share()
 	}
+	p.tell()
 }
 
 // end takes the first activity to end off a processor.

@@ -59,3 +59,9 @@ func boardOutcome(results []*sim.Result) *BoardOutcome {
 	b.Throttled = throttled
 	return b
 }
+
+// Simulate plays a cell under a policy in one replication, for the records that Run does not keep. It returns the
+// errors of sim.Run and sim.RunTogether.
+func Simulate(ctx context.Context, c *Cell, spec Spec, replication int) ([]*sim.Result, error) {
+	return simulate(ctx, c.configs(spec, replication))
+}

@@ -81,7 +81,7 @@ type Goal struct {
 	// Target is the share of requests on time that must be reached in every cell, 0 for none. Among those that reach it
 	// the highest mean accuracy of answered requests wins; among those that do not, or without a target, the highest
 	// mean effective accuracy.
-	Target float64
+	Target float64 `json:"target"`
 }
 
 // Ranked is a candidate with its figures over all cells.

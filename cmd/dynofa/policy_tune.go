@@ -1,0 +1,227 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/cmd/internal/command"
+	"github.com/dynofa/dynofa/datasets/traffic"
+	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/search/family"
+	simstore "github.com/dynofa/dynofa/sim/store"
+	simstudy "github.com/dynofa/dynofa/sim/study"
+)
+
+// tuneFlags say what a policy is picked for.
+type tuneFlags struct {
+	db, scenarios, family, board, policies, target, name, format string
+	replications, workers, show                                  int
+	changes                                                      cli.StringSlice
+}
+
+func policyTuneCommand() *cli.Command {
+	f := &tuneFlags{}
+	return &cli.Command{
+		Name:  "tune",
+		Usage: "pick the policy and its parameters for a family, a board and scenarios, by simulation; the study keeps it for 'export --policy tuned'",
+		Flags: []cli.Flag{
+			command.DBFlag(&f.db),
+			&cli.StringFlag{Name: "scenario", Usage: "scenarios, files or built-in ones, with commas between: `S,S,...`", Destination: &f.scenarios},
+			&cli.StringFlag{Name: "family", Usage: "`NAME` of the family, if not the scenarios'", Destination: &f.family},
+			&cli.StringFlag{Name: "board", Usage: "`BOARD`, if not the scenarios'", Destination: &f.board},
+			&cli.StringSliceFlag{Name: "set", Usage: "give a key of all scenarios another value, `KEY=VALUE`; may be repeated", Destination: &f.changes},
+			&cli.StringFlag{Name: "policies", Usage: "names of the policies to try, `P,P,...`; default all", Destination: &f.policies},
+			&cli.StringFlag{Name: "target", Usage: "share of requests on time to reach in every scenario, such as `99.9%`; among those that do the most accurate wins, without a target the highest effective accuracy", Destination: &f.target},
+			&cli.StringFlag{Name: "name", Usage: "`NAME` under which it is kept; default the family's", Destination: &f.name},
+			&cli.IntFlag{Name: "replications", Usage: "`NUMBER` of repetitions with other random numbers", Value: 5, Destination: &f.replications},
+			&cli.IntFlag{Name: "show", Usage: "`NUMBER` of candidates to list, the best first", Value: 10, Destination: &f.show},
+			&cli.IntFlag{Name: "workers", Usage: "simulations at a time; the result does not depend on it", Value: runtime.NumCPU(), Destination: &f.workers},
+			command.OutputFlag(&f.format),
+		},
+		Action: f.run,
+	}
+}
+
+func (f *tuneFlags) run(c *cli.Context) error {
+	if err := command.CheckFormat(f.format); err != nil {
+		return err
+	}
+	if err := command.Required("scenario", f.scenarios); err != nil {
+		return err
+	}
+	if f.replications < 1 {
+		return command.Usagef("--replications %d, want at least 1", f.replications)
+	}
+	var goal simstudy.Goal
+	if f.target != "" {
+		var err error
+		if goal.Target, err = parseShare(f.target); err != nil {
+			return command.Usagef("--target: %w", err)
+		}
+	}
+	cells, fam, board, err := f.cells(c)
+	if err != nil {
+		return err
+	}
+	var names []string
+	if f.policies != "" {
+		if names, err = command.SplitList("policies", f.policies); err != nil {
+			return err
+		}
+	}
+	specs, err := simstudy.Candidates(len(fam.Levels), names)
+	if err != nil {
+		return command.UsageError{Err: err}
+	}
+	plan := simstudy.Plan{Cells: cells, Specs: specs, Replications: f.replications, Workers: f.workers, WarmUp: simstudy.WarmUp{Rule: simstudy.None}, Progress: stepProgress(c, "tune")}
+	s, err := createStudy(c.Context, f.db)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	store := simstore.New(s.Study, now)
+	plan.Cache = store
+	ranked, results, err := simstudy.Tune(c.Context, plan, goal)
+	if err != nil {
+		return err
+	}
+	tuning := simstore.Tuning{Goal: goal, Replications: f.replications, Ranking: ranked}
+	for _, r := range results {
+		tuning.Scenarios = append(tuning.Scenarios, r.Cell.Name)
+	}
+	name := f.name
+	if name == "" {
+		name = fam.Name
+	}
+	if goal.Target > 0 && !ranked[0].Reaches {
+		tuning.Notes = append(tuning.Notes, fmt.Sprintf("no candidate reaches %g%% on time in every scenario: the highest effective accuracy was taken", 100*goal.Target))
+	}
+	if _, err := store.PutTuned(c.Context, name, fam, board, ranked[0].Spec, tuning); err != nil {
+		return err
+	}
+	return f.print(c, name, ranked, tuning)
+}
+
+// cells sets up the scenarios; all applications must have one family.
+func (f *tuneFlags) cells(c *cli.Context) (cells []simstudy.Cell, fam *family.Family, board string, err error) {
+	scenarios, err := command.SplitList("scenario", f.scenarios)
+	if err != nil {
+		return nil, nil, "", err
+	}
+	for _, name := range scenarios {
+		flags := simFlags{db: f.db, scenario: name, family: f.family, changes: f.changes}
+		changes, err := flags.overrides()
+		if err != nil {
+			return nil, nil, "", err
+		}
+		if f.board != "" {
+			changes = append(changes, traffic.Change{Key: "board", Value: f.board})
+		}
+		file, err := flags.open()
+		if err != nil {
+			return nil, nil, "", err
+		}
+		s, err := file.Scenario(changes...)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		cell, err := flags.cell(c, s.Name, s)
+		if err != nil {
+			return nil, nil, "", err
+		}
+		for _, a := range cell.Apps {
+			if fam == nil {
+				fam = a.Family
+			}
+			if a.Family.Name != fam.Name {
+				return nil, nil, "", fmt.Errorf("scenario %s: application %q has family %s, others have %s: a policy is tuned for one", s.Name, a.App, a.Family.Name, fam.Name)
+			}
+		}
+		board = s.Board
+		cells = append(cells, cell)
+	}
+	return cells, fam, board, nil
+}
+
+func (f *tuneFlags) print(c *cli.Context, name string, ranked []simstudy.Ranked, tuning simstore.Tuning) error {
+	g := &command.Grid{Head: []string{"rank", "policy", "effective", "accuracy served", "least SLO", "switches"}}
+	if tuning.Goal.Target > 0 {
+		g.Head = append(g.Head, "reaches target")
+	}
+	for i, r := range ranked {
+		if i == f.show {
+			break
+		}
+		row := []any{i + 1, r.Spec, fmt.Sprintf("%.3f%%", 100*r.Effective), fmt.Sprintf("%.3f%%", 100*r.Accuracy), fmt.Sprintf("%.3f%%", 100*r.LeastSLO), fmt.Sprintf("%.1f", r.Switches)}
+		if tuning.Goal.Target > 0 {
+			row = append(row, r.Reaches)
+		}
+		g.Add(row...)
+	}
+	g.Note("simulated: means over %s and %d replications of each, without a warm-up cut; least SLO: of the worst scenario", strings.Join(tuning.Scenarios, ", "), tuning.Replications)
+	for _, n := range tuning.Notes {
+		g.Note("%s", n)
+	}
+	if f.format == command.FormatText {
+		fmt.Fprintf(c.App.Writer, "tuned policy %q: %s, best of %d candidates\n", name, ranked[0].Spec, len(ranked))
+	}
+	return g.Print(c.App.Writer, f.format)
+}
+
+func policyTunedCommand() *cli.Command {
+	var db, format string
+	return &cli.Command{
+		Name:  "tuned",
+		Usage: "list the tuned policies of the study",
+		Flags: []cli.Flag{command.DBFlag(&db), command.OutputFlag(&format)},
+		Action: func(c *cli.Context) error {
+			if err := command.CheckFormat(format); err != nil {
+				return err
+			}
+			s, err := openStudy(c.Context, db)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			all, err := simstore.New(s.Study, now).AllTuned(c.Context)
+			if err != nil {
+				return err
+			}
+			g := &command.Grid{Head: []string{"id", "name", "policy", "family", "board", "scenarios", "effective", "least SLO"}}
+			for _, t := range all {
+				effective, least := "-", "-"
+				if len(t.Tuning.Ranking) > 0 {
+					effective, least = fmt.Sprintf("%.3f%%", 100*t.Tuning.Ranking[0].Effective), fmt.Sprintf("%.3f%%", 100*t.Tuning.Ranking[0].LeastSLO)
+				}
+				g.Add(t.ID, t.Name, t.Spec, t.Family, t.Board, strings.Join(t.Tuning.Scenarios, " "), effective, least)
+			}
+			return g.Print(c.App.Writer, format)
+		},
+	}
+}
+
+// tunedPolicy marks a --policy that asks for a tuned one: "tuned" for the newest, or "tuned:NAME".
+const tunedPolicy = "tuned"
+
+// policyOf returns the policy that a command line asks for, taken from the study if it is a tuned one.
+func policyOf(ctx context.Context, s *study, text string, params map[string]string, f *family.Family) (bundle.Policy, error) {
+	name, named, _ := strings.Cut(text, ":")
+	if name != tunedPolicy {
+		return bundle.Policy{Spec: text, Params: params}, nil
+	}
+	if len(params) > 0 {
+		return bundle.Policy{}, command.Usagef("--param goes with a policy by its name, not with a tuned one")
+	}
+	t, err := simstore.New(s.Study, now).Tuned(ctx, named)
+	if err != nil {
+		return bundle.Policy{}, err
+	}
+	if err := t.For(f); err != nil {
+		return bundle.Policy{}, err
+	}
+	return bundle.Policy{Spec: t.Spec.Policy, Params: t.Spec.Params}, nil
+}

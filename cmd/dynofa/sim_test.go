@@ -1,0 +1,169 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dynofa/dynofa/lut/sqlite"
+	simstore "github.com/dynofa/dynofa/sim/store"
+)
+
+// commandVariable makes this binary dynofa with the command line that it holds, one word a line.
+const commandVariable = "DYNOFA_TEST_COMMAND"
+
+// One worker or eight, stored or not: the same bytes.
+func TestCompareSameBytes(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "s.db")
+	command := []string{"sim", "compare", "--scenario", "poisson", "--set", "duration=20s", "--policy", "slack,qdp,slackfit{margin=10% hopeless=drop}", "--replications", "3"}
+	want := succeed(t, append(command, "--workers", "1")...)
+	for _, more := range [][]string{{"--workers", "8"}, {"--save", "--db", db}, {"--save", "--db", db}} {
+		if got := succeed(t, append(command, more...)...); got != want {
+			t.Errorf("%v gives other bytes:\n%s\nwant\n%s", more, got, want)
+		}
+	}
+	for _, column := range []string{"slackfit{hopeless=drop margin=10%}", "regret", "+-", "MSER-5", "P(miss|miss)", "99% met"} {
+		if !strings.Contains(want, column) {
+			t.Errorf("%q is not printed:\n%s", column, want)
+		}
+	}
+}
+
+// A board adds energy and temperature, several applications a row each.
+func TestRunOnBoard(t *testing.T) {
+	out := succeed(t, "sim", "run", "--scenario", "poisson", "--set", "duration=20s", "--set", "board=jetson-xavier-nx", "--set", "mode=MODE_15W_6CORE", "--replications", "1", "--format", "csv")
+	if !strings.Contains(out, "energy (J)") || !strings.Contains(out, "hottest (C)") {
+		t.Errorf("no energy or temperature:\n%s", out)
+	}
+}
+
+// The sinks write what they are asked for: files that can be read again, and nothing else.
+func TestSinks(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	command := []string{"sim", "compare", "--scenario", "fig7", "--policy", "slack,static:3"}
+	succeed(t, command...)
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("a comparison without sinks leaves %v, %v", entries, err)
+	}
+	succeed(t, append(command, "--plot", "p.svg", "--traces", "csv", "--perfetto", "pf")...)
+	for _, path := range []string{"p.svg", "csv/slack.csv", "csv/static-3.csv", "pf/slack.pftrace", "pf/static-3.pftrace"} {
+		if info, err := os.Stat(path); err != nil || info.Size() < 1000 {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if out := succeed(t, "sim", "replay", "csv/slack.csv", "--format", "csv"); !strings.Contains(out, ",slack,214,214,") {
+		t.Errorf("the replay differs:\n%s", out)
+	}
+	if out := succeed(t, "sim", "replay", "--arrivals", "--policy", "static:0", "--perfetto", "r.pftrace", "csv/slack.csv", "--format", "csv"); !strings.Contains(out, "static:0,214") {
+		t.Errorf("replay of arrivals:\n%s", out)
+	}
+	if out := succeed(t, "sim", "explain", "--trace", "csv/slack.csv", "60"); !strings.Contains(out, "decided: serve at level") || !strings.Contains(out, "*  serve") {
+		t.Errorf("explanation:\n%s", out)
+	}
+}
+
+// TestSweepSurvivesKilling kills a sweep at random moments. After each kill the study opens and has at least what it
+// had before; in the end the sweep prints what one prints that nobody killed.
+func TestSweepSurvivesKilling(t *testing.T) {
+	dir := t.TempDir()
+	db := filepath.Join(dir, "s.db")
+	command := func(db string) []string {
+		return []string{"dynofa", "sim", "sweep", "--db", db, "--scenario", "poisson", "--set", "requests=400", "--vary", "arrivals.rate=8/s,12/s,16/s,20/s", "--vary", "limit=100ms,150ms",
+			"--policy", "slack,qdp", "--replications", "4", "--workers", "2"}
+	}
+	count := func() int {
+		s, err := sqlite.Open(t.Context(), db)
+		if errors.Is(err, fs.ErrNotExist) {
+			return 0 // killed before it made the file
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		n, err := simstore.New(s, nil).Count(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	rng := rand.New(rand.NewPCG(1, 2))
+	kills, stored, finished := 0, 0, false
+	for kills < 8 && !finished {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), commandVariable+"="+strings.Join(command(db), "\n"))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		enough := stored + rng.IntN(12) // some kills hit the opening
+	watch:
+		for {
+			select {
+			case err := <-ended:
+				finished = err == nil
+				break watch
+			case <-time.After(time.Duration(5+rng.IntN(20)) * time.Millisecond):
+			}
+			if _, err := os.Stat(db); err == nil && count() > enough {
+				_ = cmd.Process.Kill()
+				<-ended
+				kills++
+				break watch
+			}
+		}
+		n := count()
+		if n < stored {
+			t.Fatalf("kill %d leaves %d outcomes of %d", kills, n, stored)
+		}
+		stored = n
+	}
+	t.Logf("%d kills, %d outcomes by then, finished %v", kills, stored, finished)
+	want := succeed(t, command(filepath.Join(dir, "whole.db"))[1:]...)
+	if got := succeed(t, command(db)[1:]...); got != want {
+		t.Errorf("after %d kills the sweep prints\n%s\nwant\n%s", kills, got, want)
+	}
+	picture := filepath.Join(dir, "sweep.svg")
+	succeed(t, append(command(db)[1:], "--plot", picture)...)
+	if info, err := os.Stat(picture); err != nil || info.Size() < 5000 {
+		t.Errorf("picture: %v", err)
+	}
+}
+
+// A tuned policy is kept and listed; tuning again takes everything from the study.
+func TestTunePolicy(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "s.db")
+	command := []string{"policy", "tune", "--db", db, "--scenario", "camera,poisson", "--set", "duration=20s", "--policies", "static,slackfit", "--replications", "2", "--name", "mine", "--target", "90%"}
+	first := succeed(t, command...)
+	if again := succeed(t, command...); again != first {
+		t.Errorf("tuned again:\n%s\nwant\n%s", again, first)
+	}
+	if !strings.Contains(first, `tuned policy "mine": `) || !strings.Contains(first, "best of 18 candidates") {
+		t.Errorf("tuning prints\n%s", first)
+	}
+	if out := succeed(t, "policy", "tuned", "--db", db, "--format", "csv"); strings.Count(out, "mine,") != 2 || !strings.Contains(out, "camera poisson") {
+		t.Errorf("list:\n%s", out)
+	}
+}
+
+// familyName returns the name of the newest family of a study.
+func familyName(t *testing.T, db string) string {
+	t.Helper()
+	s, err := openStudy(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f, err := s.Family(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f.Name
+}

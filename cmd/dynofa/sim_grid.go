@@ -9,8 +9,8 @@ import (
 	simstudy "github.com/dynofa/dynofa/sim/study"
 )
 
-// measured are the measures of a comparison's columns; those of a board only where there is one.
-var measured = []string{"accuracy served", "accuracy all", "effective", "P(miss|miss)", "miss run", "switches", "median", "p99", "response p99", "energy", "per answer", "hottest", "throttled"}
+// comparisonColumns are the measures of a comparison's columns; those of a board only where there is one.
+var comparisonColumns = []string{"accuracy served", "accuracy all", "effective", "P(miss|miss)", "miss run", "switches", "median", "p99", "response p99", "energy", "per answer", "hottest", "throttled"}
 
 // comparisonGrid has a row per cell, application and policy.
 func comparisonGrid(plan *simstudy.Plan, results []simstudy.CellResult) *command.Grid {
@@ -37,7 +37,7 @@ func comparisonGrid(plan *simstudy.Plan, results []simstudy.CellResult) *command
 	}
 	g.Head = append(g.Head, "policy", "requests", "on time", "SLO (95%)", fmt.Sprintf("%g%% met", 100*plan.TargetShare()))
 	var columns []simstudy.Measure
-	for _, name := range measured {
+	for _, name := range comparisonColumns {
 		m, _ := simstudy.MeasureNamed(name)
 		boardOnly := name == "energy" || name == "per answer" || name == "hottest" || name == "throttled"
 		if boardOnly && !onBoard {

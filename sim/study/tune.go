@@ -60,6 +60,7 @@ func Candidates(levels int, names []string) ([]Spec, error) {
 				add(p, "window", window)
 			}
 		}},
+		{"proteus", func(p string) { add(p); add(p, "period", "1s") }},
 		{"clipper", func(p string) { add(p); add(p, "increase", "0.02") }},
 		{"qdp", func(p string) { add(p); add(p, "miss_target", "0.1%"); add(p, "price", "1") }},
 	}

@@ -25,7 +25,7 @@ import (
 // MaxFileSize is the largest scenario file that is read, in bytes.
 const MaxFileSize = 1 << 20
 
-//go:embed scenarios/*.yaml
+//go:embed scenarios/*.yaml scenarios/*.csv
 var builtin embed.FS
 
 // Builtins returns the names of the built-in scenarios in alphabetical order.
@@ -36,7 +36,9 @@ func Builtins() []string {
 	}
 	var names []string
 	for _, e := range entries {
-		names = append(names, baseName(e.Name()))
+		if name, ok := strings.CutSuffix(e.Name(), ".yaml"); ok {
+			names = append(names, name)
+		}
 	}
 	return names
 }

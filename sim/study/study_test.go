@@ -425,3 +425,38 @@ func TestKeys(t *testing.T) {
 		}
 	}
 }
+
+// Every built-in scenario is played; nothing of it is refused.
+func TestBuiltins(t *testing.T) {
+	for _, name := range traffic.Builtins() {
+		s, err := traffic.Builtin(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := family.PaperGPU6()
+		if err != nil {
+			t.Fatal(err)
+		}
+		configs, err := sim.Applications(sim.Config{Scenario: s, Family: f}, func(string) (*family.Family, error) { return f, nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		results, err := study.Run(context.Background(), study.Plan{Cells: []study.Cell{{Name: name, Apps: configs}}, Specs: specs("slack"), Oracle: study.WithoutOracle})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		for _, a := range results[0].Apps {
+			o := a.Policies[0].Outcomes[0]
+			if o.Metrics.OnTime == 0 || (s.Board != "") != (o.Board != nil) {
+				t.Errorf("%s: %d of %d on time, board %v", name, o.Metrics.OnTime, o.Metrics.Requests, o.Board)
+			}
+			if strings.HasPrefix(name, "loadgen") {
+				if o.LoadGen == nil || !o.LoadGen.Valid && name != "loadgen-server" {
+					t.Errorf("%s: %v", name, o.LoadGen)
+				}
+			}
+			t.Logf("%s: %d requests, %.2f%% on time, %s", name, o.Metrics.Requests, 100*o.Metrics.SLO.Share, o.Metrics.EffectiveAccuracy)
+		}
+	}
+}

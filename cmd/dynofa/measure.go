@@ -273,8 +273,8 @@ func (m *measurer) inputs(a supernet.Arch) store.EvaluationInputs {
 	}
 }
 
-// journalEvery is how often the ranks of an evaluation under way are written.
-const journalEvery = 2 * time.Second
+// journalEvery is how often the ranks of an evaluation under way are written. Tests shorten it.
+var journalEvery = 2 * time.Second
 
 // evaluate measures a sub-network, or returns what the study knows of it. An interrupted evaluation goes on.
 func (m *measurer) evaluate(ctx context.Context, a supernet.Arch) (*store.Evaluation, error) {

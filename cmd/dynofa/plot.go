@@ -1,16 +1,20 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/traffic"
+	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/lut"
 	lutplot "github.com/dynofa/dynofa/lut/plot"
+	"github.com/dynofa/dynofa/search/family"
 	searchplot "github.com/dynofa/dynofa/search/plot"
 )
 
@@ -80,6 +84,29 @@ func plotFrontCommand() *cli.Command {
 	}
 }
 
+// intervals returns those of a family's measured levels; none if one of them is not in the study.
+func intervals(ctx context.Context, study *study, f *family.Family) ([]searchplot.Interval, error) {
+	list, err := study.Evaluations(ctx, f.Space)
+	if err != nil {
+		return nil, err
+	}
+	var out []searchplot.Interval
+	for _, l := range f.Levels {
+		found := false
+		for _, e := range slices.Backward(list) {
+			if found = l.AccuracyOrigin == family.AccuracyMeasured && e.Inputs.Arch.Equal(l.Arch) && e.Accuracy() == l.Accuracy; found {
+				share := lut.NewShare(e.Top1, e.Images)
+				out = append(out, searchplot.Interval{Low: unit.Accuracy(share.Low), High: unit.Accuracy(share.High)})
+				break
+			}
+		}
+		if !found {
+			return nil, nil
+		}
+	}
+	return out, nil
+}
+
 func plotFront(c *cli.Context, db string, id int64, familyName, out string) error {
 	study, err := openStudy(c.Context, db)
 	if err != nil {
@@ -112,6 +139,12 @@ func plotFront(c *cli.Context, db string, id int64, familyName, out string) erro
 			return err
 		}
 		picture.Processor = run.Table.Point.Processor
+		if picture.Intervals, err = intervals(c.Context, study, picture.Family); err != nil {
+			return err
+		}
+		if len(picture.Intervals) > 0 {
+			picture.Notes = append(picture.Notes, "levels: MEASURED on labelled pictures, with Wilson's intervals")
+		}
 	}
 	figure, err := picture.Figure()
 	if err != nil {

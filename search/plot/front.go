@@ -25,11 +25,18 @@ type Front struct {
 	Accuracy accuracy.Description // where the accuracies come from; the axis says it
 	Points   []search.Objectives  // the front, at least one point, in any order
 	Cloud    []search.Objectives  // other networks that were evaluated; may be empty
-	Family   *family.Family       // its levels are marked and numbered; may be nil
+	// Family's levels are marked and numbered; it may be nil. Beside a front of predicted accuracies its own
+	// may be measured ones; the key says so.
+	Family *family.Family
+	// Intervals are those of the levels' accuracies, in the order of the levels; empty, or one each.
+	Intervals []Interval
 	// Processor says which of the family's latencies to show; "" stands for the first.
 	Processor string
 	Notes     []string // for the footnote
 }
+
+// Interval holds an accuracy's 95% interval.
+type Interval struct{ Low, High unit.Accuracy }
 
 // Objectives returns what a front's networks are judged by, as Front takes it.
 func Objectives(front []search.Candidate) []search.Objectives {
@@ -96,7 +103,18 @@ func (f Front) Figure() (*base.Figure, error) {
 		entries = append(entries, base.Entry{Name: fmt.Sprintf("evaluated (%s)", base.Count(len(f.Cloud))), Glyph: style})
 	}
 	if f.Family != nil {
-		entries = append(entries, base.Entry{Name: fmt.Sprintf("levels of family %s", f.Family.Name), Glyph: marks.style})
+		name := fmt.Sprintf("levels of family %s", f.Family.Name)
+		if len(levels) > 0 && string(f.Family.Levels[0].AccuracyOrigin) != f.Accuracy.Origin {
+			name += fmt.Sprintf(", %s", f.Family.Levels[0].AccuracyOrigin)
+		}
+		if len(f.Intervals) > 0 {
+			name += " (bars: 95%)"
+		}
+		entries = append(entries, base.Entry{Name: name, Glyph: marks.style})
+	}
+	bars, err := f.bars(marks.points)
+	if err != nil {
+		return nil, fmt.Errorf("plot: front: %w", err)
 	}
 	x := f.Latency
 	if x == "" {
@@ -112,6 +130,9 @@ func (f Front) Figure() (*base.Figure, error) {
 			p.Add(&cloud)
 		}
 		p.Add(&line, &front)
+		if bars != nil {
+			p.Add(bars)
+		}
 		if f.Family != nil {
 			p.Add(marks)
 		}
@@ -131,7 +152,8 @@ func (f Front) levels() ([]search.Objectives, error) {
 	}
 	var levels []search.Objectives
 	for i, l := range f.Family.Levels {
-		if string(l.AccuracyOrigin) != f.Accuracy.Origin {
+		measured := l.AccuracyOrigin == family.AccuracyMeasured && f.Accuracy.Origin == accuracy.Predicted
+		if string(l.AccuracyOrigin) != f.Accuracy.Origin && !measured {
 			return nil, fmt.Errorf("accuracy of level %d of family %q is %s, the front's is %s: they do not belong on one axis", i, f.Family.Name, l.AccuracyOrigin, f.Accuracy.Origin)
 		}
 		latency, ok := f.Family.Latency(i, processor)
@@ -141,6 +163,33 @@ func (f Front) levels() ([]search.Objectives, error) {
 		levels = append(levels, search.Objectives{Accuracy: l.Accuracy, Latency: latency.Latency})
 	}
 	return levels, nil
+}
+
+// bars returns the error bars of the levels, nil without intervals.
+func (f Front) bars(levels plotter.XYs) (*plotter.YErrorBars, error) {
+	if len(f.Intervals) == 0 {
+		return nil, nil
+	}
+	if len(f.Intervals) != len(levels) {
+		return nil, fmt.Errorf("%d intervals for %d levels", len(f.Intervals), len(levels))
+	}
+	errs := make(plotter.YErrors, len(levels))
+	for i, in := range f.Intervals {
+		errs[i].Low, errs[i].High = levels[i].Y-in.Low.Percent(), in.High.Percent()-levels[i].Y
+		if !(errs[i].Low >= 0 && errs[i].High >= 0) {
+			return nil, fmt.Errorf("the interval %v to %v does not hold the accuracy of level %d", in.Low, in.High, i)
+		}
+	}
+	bars, err := plotter.NewYErrorBars(struct {
+		plotter.XYs
+		plotter.YErrors
+	}{levels, errs})
+	if err != nil {
+		return nil, err
+	}
+	bars.LineStyle = draw.LineStyle{Color: base.Vermillion, Width: 1}
+	bars.CapWidth = 5
+	return bars, nil
 }
 
 // series returns points in the units of the axes.

@@ -165,6 +165,39 @@ func front(t testing.TB) plot.Front {
 	return p
 }
 
+// Measured levels go with a front of predicted accuracies, and their intervals are drawn.
+func TestFrontMeasured(t *testing.T) {
+	p := front(t)
+	for i := range p.Family.Levels {
+		l := &p.Family.Levels[i]
+		l.AccuracyOrigin = family.AccuracyMeasured
+		p.Intervals = append(p.Intervals, plot.Interval{Low: l.Accuracy - .01, High: l.Accuracy + .02})
+	}
+	f, err := p.Figure()
+	if err != nil {
+		t.Fatal(err)
+	}
+	svg := write(t, f, base.SVG)
+	for _, want := range []string{"levels of family paper-gpu6, measured (bars: 95%)", "predicted (OFA"} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("%q is not in the picture", want)
+		}
+	}
+	p.Intervals[2].Low = p.Family.Levels[2].Accuracy + .001
+	if _, err := p.Figure(); err == nil {
+		t.Error("an interval beside its accuracy is accepted")
+	}
+	p.Intervals = p.Intervals[:2]
+	if _, err := p.Figure(); err == nil {
+		t.Error("two intervals for six levels are accepted")
+	}
+	p.Intervals = nil
+	p.Accuracy.Origin = accuracy.Standin
+	if _, err := p.Figure(); err == nil {
+		t.Error("measured levels on an axis of stand-ins are accepted")
+	}
+}
+
 func TestFront(t *testing.T) {
 	f, err := front(t).Figure()
 	if err != nil {

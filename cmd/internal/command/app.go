@@ -55,6 +55,7 @@ func Main(ctx context.Context, app *cli.App, args []string) int {
 func Prepare(app *cli.App, stdout, stderr io.Writer) *cli.App {
 	app.Writer, app.ErrWriter = stdout, stderr
 	app.HideHelpCommand = true
+	app.DisableSliceFlagSeparator = true // architectures, expressions and lists have commas
 	app.Suggest = true
 	// Errors are returned to Main, which prints them once and chooses the exit code.
 	app.ExitErrHandler = func(*cli.Context, error) {}

@@ -18,7 +18,6 @@ import (
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/runner"
 	"github.com/dynofa/dynofa/deploy/trace"
-	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/lut/load"
 )
 
@@ -112,7 +111,7 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	return printReport(c, report, o.format)
+	return printReport(c, report, o.cfg.Family, o.format)
 }
 
 // plainSessions is the --prepared argument that asks for sessions without preparation.
@@ -298,33 +297,4 @@ func sleepUntil(ctx context.Context, t time.Time) bool {
 	case <-timer.C:
 		return true
 	}
-}
-
-func printReport(c *cli.Context, r *runner.Report, format string) error {
-	g := &Grid{Head: []string{"level", "answered", "failed", "predicted", "median", "p90", "first after switch", "correct"}}
-	row := func(name any, answered, failed int64, predicted any, l, first lut.Latency, labelled, correct int64) {
-		right := "-"
-		if labelled > 0 {
-			right = fmt.Sprintf("%.2f%% of %d", 100*float64(correct)/float64(labelled), labelled)
-		}
-		g.Add(name, answered, failed, predicted, l.P50, l.P90, first.P50, right)
-	}
-	for i, l := range r.Levels {
-		row(i, l.Answered, l.Failed, unit.Nanos(l.Predicted), l.Inference, l.FirstAfterSwitch, l.Labelled, l.Correct)
-	}
-	row("all", r.OnTime+r.Late, r.Failed, "-", r.Inference, r.FirstAfterSwitch, r.Labelled, r.Correct)
-	if format == FormatText {
-		var origins []string
-		for _, o := range r.AccuracyOrigins {
-			origins = append(origins, string(o))
-		}
-		fmt.Fprintf(c.App.Writer, "policy %s, %d requests in %v: %d on time (%.2f%%), %d late, %d dropped, %d refused, %d failed; mean accuracy %v (%s); %d switches; ended: %s\n",
-			r.Policy, r.Requests, r.Elapsed.Round(time.Millisecond), r.OnTime, 100*r.SLOAttainment, r.Late, r.Dropped, r.Refused, r.Failed,
-			r.MeanAccuracy, strings.Join(origins, ", "), r.Switches, r.Ended)
-	}
-	g.Note("measured here: the time of the inference alone; preparing a picture took %v at the median", r.Preparation.P50)
-	for _, n := range r.Notes {
-		g.Note("%s", n)
-	}
-	return g.Print(c.App.Writer, format)
 }

@@ -132,7 +132,7 @@ func printAudit(c *cli.Context, r *lut.AuditReport, format string) error {
 }
 
 func lutDiffCommand() *cli.Command {
-	var db, format string
+	var db, format, arch string
 	var options lut.DiffOptions
 	return &cli.Command{
 		Name:      "diff",
@@ -143,11 +143,19 @@ func lutDiffCommand() *cli.Command {
 			&cli.Float64Flag{Name: "alpha", Usage: "probability of a false alarm in the whole comparison", Value: 0.01, Destination: &options.Alpha},
 			&cli.Float64Flag{Name: "run-to-run", Usage: "relative standard deviation by which a whole table moves between measurements, such as 0.02", Destination: &options.RunToRun},
 			&cli.Float64Flag{Name: "smallest", Usage: "relative change below which nothing is reported", Destination: &options.Smallest},
+			&cli.StringFlag{Name: "arch", Usage: "also compare the sums over this sub-network's blocks, in OFA's `JSON`", Destination: &arch},
 			command.OutputFlag(&format),
 		},
 		Action: func(c *cli.Context) error {
 			if err := command.CheckFormat(format); err != nil {
 				return err
+			}
+			if arch != "" {
+				a, err := supernet.ParseArch([]byte(arch))
+				if err != nil {
+					return command.UsageError{Err: fmt.Errorf("--arch: %w", err)}
+				}
+				options.Archs = []supernet.Arch{a}
 			}
 			study, err := openStudy(c.Context, db)
 			if err != nil {
@@ -165,6 +173,9 @@ func lutDiffCommand() *cli.Command {
 					return err
 				}
 				tables = append(tables, table)
+			}
+			if options.Space, err = tables[0].Supernet(); err != nil {
+				return err
 			}
 			report, err := lut.Diff(tables[0], tables[1], options)
 			if err != nil {

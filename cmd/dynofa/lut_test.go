@@ -145,3 +145,17 @@ func TestShowDraws(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, stderr)
 	}
 }
+
+// A comparison names the sums that it was asked for, and finds none where the numbers are the same.
+func TestDiffOfASubNetwork(t *testing.T) {
+	db := importFixtures(t)
+	succeed(t, "lut", "import", "--db", db, "--device", "board", "--processor", "cpu", fixtures)
+	const arch = `{"ks":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"e":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"d":[2,2,2,2,2],"r":144}`
+	out := succeed(t, "lut", "diff", "--db", db, "--arch", arch, "1", "2")
+	if !strings.Contains(out, "same     sum") || !strings.Contains(out, "0 of ") {
+		t.Errorf("%s", out)
+	}
+	if code, _, stderr := dynofa(t, "lut", "diff", "--db", db, "--arch", "{}", "1", "2"); code != command.ExitUsage {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}

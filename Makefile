@@ -59,7 +59,7 @@ study-policies: ## docs/studies/policies: runtime managers on simulated cells; r
 	$(GO) test -count=1 -timeout 1h -run '^TestStudy$$' ./docs/studies/policies -update
 
 .PHONY: study-quiet
-study-quiet: runtime ## docs/studies/profile: 20 profiles alone and 5 beside two CPU burners; rewrites quiet.csv, some 10 minutes on a machine that nobody else uses (DYNOFA_STUDY=short: 8 and 3)
+study-quiet: runtime ## docs/studies/profile: 20 profiles alone and 5 beside two CPU burners; rewrites quiet.csv and the README's table, some 10 minutes on a machine that nobody else uses (DYNOFA_STUDY=short: 8 and 3)
 	DYNOFA_STUDY=$${DYNOFA_STUDY:-long} $(GO) test -count=1 -timeout 6h -run '^TestQuiet$$' -v ./docs/studies/profile
 
 clean:

@@ -62,5 +62,9 @@ study-policies: ## docs/studies/policies: runtime managers on simulated cells; r
 study-quiet: runtime ## docs/studies/profile: 20 profiles alone and 5 beside two CPU burners; rewrites quiet.csv and the README's table, some 10 minutes on a machine that nobody else uses (DYNOFA_STUDY=short: 8 and 3)
 	DYNOFA_STUDY=$${DYNOFA_STUDY:-long} $(GO) test -count=1 -timeout 6h -run '^TestQuiet$$' -v ./docs/studies/profile
 
+.PHONY: study-runtime
+study-runtime: runtime ## docs/studies/runtime: memory, starts, switches and overhead on this machine; a CPU-minute
+	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -count=1 -timeout 1h -run '^TestStudy$$' -v ./docs/studies/runtime -update
+
 clean:
 	rm -rf bin demo .cache

@@ -178,7 +178,7 @@ func parseBlock(t *testing.T, text string) map[string]line {
 	for _, m := range regexp.MustCompile("`([a-z/]+)` is ([a-z0-9./_-]+[a-z0-9])").FindAllStringSubmatch(strings.Join(strings.Fields(legend), " "), -1) {
 		modules[m[1]] = m[2]
 	}
-	modules["x/image"], modules["x/sys"] = "golang.org/x/image", "golang.org/x/sys"
+	modules["x/image"], modules["x/sys"], modules["x/crypto"] = "golang.org/x/image", "golang.org/x/sys", "golang.org/x/crypto"
 
 	rows := strings.Split(strings.TrimSpace(block), "\n")
 	short := map[string][]string{}

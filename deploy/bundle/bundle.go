@@ -5,6 +5,7 @@
 //	bundle/
 //	  manifest.json           what is in it; size and SHA-256 of every file below
 //	  manifest.sha256         SHA-256 of the manifest, as sha256sum -c reads it
+//	  manifest.json.minisig   signature of the manifest, as minisign reads it (optional)
 //	  supernet.safetensors    tensors under OFA's names, cut to what the widest level uses
 //	  statistics.safetensors  "LEVEL/NAME/mean" and "LEVEL/NAME/var" for every batch normalisation
 //	                          NAME of a level (optional: else the supernet's own serve)
@@ -18,8 +19,9 @@
 // files that are not listed and paths that lead elsewhere, and each file's digest is checked on the
 // very bytes that are used.
 //
-// The digests find damage, not malice: whoever can write the directory can write a matching
-// manifest. The package loads nothing into a runtime and fetches nothing.
+// The digests find damage, not malice: whoever can write the directory can write a matching manifest.
+// Against that a bundle can be signed (Spec.Sign, or minisign -Sm manifest.json) and CheckSignature
+// asked before anything else. The package loads nothing into a runtime and fetches nothing.
 package bundle
 
 import (
@@ -43,6 +45,7 @@ import (
 const (
 	manifestName = "manifest.json"
 	digestName   = "manifest.sha256"
+	signName     = "manifest.json.minisig"
 	supernetName = "supernet.safetensors"
 	momentsName  = "statistics.safetensors"
 	tableName    = "table.json"
@@ -148,7 +151,7 @@ func (b *Bundle) load() error {
 
 // refuseExtras returns an error for a file or folder that the manifest does not explain.
 func (b *Bundle) refuseExtras(found map[string]int64) error {
-	known := map[string]bool{manifestName: true, digestName: true}
+	known := map[string]bool{manifestName: true, digestName: true, signName: true}
 	for _, f := range b.manifest.Files {
 		for p := f.Path; p != "."; p = path.Dir(p) {
 			known[p] = true
@@ -220,6 +223,29 @@ func (b *Bundle) Dir() string { return b.dir }
 
 // Digest returns the SHA-256 of the manifest, which covers every byte of the bundle.
 func (b *Bundle) Digest() string { return b.digest }
+
+// CheckSignature returns the trusted comment of the bundle's signature, or an error that wraps
+// ErrSignature unless the manifest, and with it every digest, was signed by key.
+func (b *Bundle) CheckSignature(key *PublicKey) (comment string, err error) {
+	sig, err := read(b.root, signName, maxSignature)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("bundle: %s: %w: the bundle is not signed", b.dir, ErrSignature)
+	}
+	var manifest []byte
+	if err == nil {
+		manifest, err = read(b.root, manifestName, MaxManifest)
+	}
+	if err == nil && digest(manifest) != b.digest {
+		err = fmt.Errorf("%w: %s changed since it was opened", ErrSignature, manifestName)
+	}
+	if err == nil {
+		comment, err = key.Verify(manifest, sig)
+	}
+	if err != nil {
+		return "", fmt.Errorf("bundle: %s: %w", b.dir, err)
+	}
+	return comment, nil
+}
 
 // Manifest returns the manifest. The caller must not change it.
 func (b *Bundle) Manifest() *Manifest { return b.manifest }

@@ -247,7 +247,7 @@ func (m *Manifest) checkFiles() error {
 			errs = append(errs, assign(part.role, part.path))
 		}
 	}
-	folded := map[string]bool{manifestName: true, digestName: true}
+	folded := map[string]bool{manifestName: true, digestName: true, signName: true}
 	for i, f := range m.Files {
 		if err := f.check(); err != nil {
 			errs = append(errs, fmt.Errorf("file %d: %w", i, err))

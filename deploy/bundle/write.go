@@ -36,6 +36,7 @@ type Spec struct {
 	Labels     []string          // one per class
 	Transform  *images.Transform // of pictures into inputs; nil is ImageNet's
 	Notes      []string
+	Sign       *SecretKey // signs the manifest; nil: unsigned
 }
 
 // Write makes a bundle at dir and returns its digest. It builds a directory beside dir and puts it
@@ -168,7 +169,7 @@ const oldLevels = "levels"
 // ours reports whether Write makes, or made, files or folders of that name.
 func ours(name string) bool {
 	folder, base := path.Split(name)
-	return slices.Contains([]string{manifestName, digestName, supernetName, momentsName, tableName, labelsName, oldLevels}, name) ||
+	return slices.Contains([]string{manifestName, digestName, signName, supernetName, momentsName, tableName, labelsName, oldLevels}, name) ||
 		folder == oldLevels+"/" && strings.HasSuffix(base, ".onnx")
 }
 
@@ -300,6 +301,12 @@ func (w *writer) finish() (string, error) {
 		return "", err
 	}
 	sum := digest(data)
+	if w.spec.Sign != nil {
+		// The comment is the digest and no date: the same inputs give the same bytes.
+		if err := writeFile(filepath.Join(w.dir, signName), w.spec.Sign.Sign(data, "dynofa bundle sha256:"+sum)); err != nil {
+			return "", err
+		}
+	}
 	return sum, errors.Join(
 		writeFile(filepath.Join(w.dir, manifestName), data),
 		writeFile(filepath.Join(w.dir, digestName), []byte(digestLine(sum))),

@@ -29,7 +29,7 @@ const randomPrefix = "random:"
 const minRuntime = "1.24.0"
 
 func exportCommand() *cli.Command {
-	var db, familyName, weights, policySpec, out string
+	var db, familyName, weights, policySpec, out, keyFile string
 	var params cli.StringSlice
 	var standalone bool
 	var calibration calibrationFlags
@@ -43,6 +43,7 @@ func exportCommand() *cli.Command {
 			&cli.StringFlag{Name: "policy", Usage: "`POLICY` of the runtime manager: " + strings.Join(policy.Names(), ", ") + "; or tuned, tuned:NAME, which 'policy tune' picked", Value: "slack", Destination: &policySpec},
 			command.ParamFlag(&params),
 			&cli.BoolFlag{Name: "standalone", Usage: "write one plain ONNX model per level instead, for other runtimes", Destination: &standalone},
+			&cli.StringFlag{Name: "sign", Usage: "sign the bundle with the secret key in `FILE`, made by dynofa key new or minisign -G -W", Destination: &keyFile},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` of the bundle", Destination: &out},
 		}, calibration.flags()...),
 		Action: func(c *cli.Context) error {
@@ -66,6 +67,10 @@ func exportCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			key, err := readSecretKey(keyFile)
+			if err != nil {
+				return err
+			}
 			write := exportBundle
 			if standalone {
 				write = exportModels
@@ -78,7 +83,7 @@ func exportCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			spec.Table = table
+			spec.Table, spec.Sign = table, key
 			return export(c, spec, out, write)
 		},
 	}

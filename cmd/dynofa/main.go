@@ -42,6 +42,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			policyCommand(),
 			plotCommand(),
 			exportCommand(),
+			keyCommand(),
 			command.Run(version),
 		},
 	}, stdout, stderr)

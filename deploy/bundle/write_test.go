@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -194,7 +195,29 @@ func (w cancelAt) Tensor(name string) (checkpoint.Tensor, bool) {
 // childVariable names the folder in which a re-executed test binary writes bundles for ever.
 const childVariable = "DYNOFA_BUNDLE_TEST_CHILD"
 
+// prepareVariable names a bundle and a cache, "BUNDLE|CACHE", which the child prepares and removes for
+// ever.
+const prepareVariable = "DYNOFA_BUNDLE_TEST_PREPARE"
+
+// kills is how often writers are killed; 100 takes a minute or more.
+var kills = flag.Int("kills", 20, "processes to kill in the tests of killed writers")
+
 func TestMain(m *testing.M) {
+	if arg := os.Getenv(prepareVariable); arg != "" {
+		dir, cache, _ := strings.Cut(arg, "|")
+		b, err := bundle.Open(dir)
+		fmt.Println("ready")
+		for i := 0; err == nil; i++ {
+			p := preparation(cache)
+			p.Target = fmt.Sprint("machine ", i%2)
+			var made *bundle.Prepared
+			if made, _, _, err = b.PrepareRead(context.Background(), p); err == nil && i%3 == 2 {
+				err = made.Remove()
+			}
+		}
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
 	if dir := os.Getenv(childVariable); dir != "" {
 		fmt.Println("ready")
 		for seed := uint64(0); ; seed = 1 - seed {
@@ -211,7 +234,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestKilledWriterLeavesABundle kills a process that writes two bundles in turn, 20 times, at
+// TestKilledWriterLeavesABundle kills a process that writes two bundles in turn, -kills times, at
 // random moments. Afterwards the folder is one of the two, complete; before the first write has
 // ended it may be missing.
 func TestKilledWriterLeavesABundle(t *testing.T) {
@@ -230,7 +253,7 @@ func TestKilledWriterLeavesABundle(t *testing.T) {
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "bundle")
 	seen, missing := map[string]int{}, 0
-	for i := range 20 {
+	for i := range *kills {
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), childVariable+"="+dir)
 		child.Stderr = os.Stderr
@@ -285,6 +308,52 @@ func TestKilledWriterLeavesABundle(t *testing.T) {
 		t.Error(err)
 	}
 	alone(t, parent, "bundle")
+}
+
+// TestKilledPreparationLeavesACache kills a process that prepares a bundle for two machines in turn and
+// removes what it made, at random moments. Whatever is left, the next preparation finds or makes what
+// it needs.
+func TestKilledPreparationLeavesACache(t *testing.T) {
+	dir, cache := written(t, 1), filepath.Join(t.TempDir(), "cache")
+	b := openFixture(t, dir)
+	start := time.Now()
+	if _, err := b.Prepare(t.Context(), preparation(cache)); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(start)
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range *kills {
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), prepareVariable+"="+dir+"|"+cache)
+		child.Stderr = os.Stderr
+		out, err := child.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+			t.Fatalf("the child said %q: %v", line, err)
+		}
+		time.Sleep(time.Duration(rng.Int64N(int64(3*took) + 1)))
+		if err := child.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		if err := child.Wait(); err == nil || child.ProcessState.ExitCode() == 3 {
+			t.Fatalf("the child failed before it was killed: %v", err)
+		}
+		p := preparation(cache)
+		p.Target = fmt.Sprint("machine ", rng.IntN(2))
+		made, graphs, remade, err := b.PrepareRead(t.Context(), p)
+		if err != nil || remade || len(graphs) != 3 {
+			t.Fatalf("after a kill: %d graphs, damaged %v: %v", len(graphs), remade, err)
+		}
+		reads(t, made)
+	}
+	if entries, _ := os.ReadDir(cache); len(entries) > 5 {
+		t.Errorf("%d entries are left", len(entries))
+	}
 }
 
 // TestSwapRenames covers the way that is taken where the system cannot exchange two folders.

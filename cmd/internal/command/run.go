@@ -25,6 +25,7 @@ import (
 type runOptions struct {
 	images, labels, library, policy, accuracy string
 	arrivals, trace, loads, format, prepared  string
+	signer                                    string
 	params                                    cli.StringSlice
 	threads                                   int
 	cfg                                       runner.Config
@@ -52,6 +53,7 @@ func Run(version string) *cli.Command {
 			&cli.StringFlag{Name: "load", Usage: "co-running `LOAD` to start meanwhile, KIND:THREADS@FROM-TO, such as cpu:2@4s-8s or mem:1@0s-5s", Destination: &o.loads},
 			&cli.StringFlag{Name: "trace", Usage: "record the run in `FILE.csv`", Destination: &o.trace},
 			&cli.StringFlag{Name: "prepared", Usage: "`FOLDER` for the graphs that are optimised for this machine at the first start; none: plain sessions, which take several times the memory", DefaultText: "dynofa in the user's cache folder, or $CACHE_DIRECTORY", Destination: &o.prepared},
+			&cli.StringFlag{Name: "require-signature", Usage: "refuse a bundle that was not signed by `KEY`: a public key of minisign, or a file with one", Destination: &o.signer},
 			&cli.IntFlag{Name: "threads", Usage: "threads of one inference", Value: 1, Destination: &o.threads},
 			SeedFlag(&o.cfg.Seed),
 			RuntimeFlag(&o.library),
@@ -80,6 +82,9 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 		return err
 	}
 	defer b.Close()
+	if err := checkSignature(b, o.signer); err != nil {
+		return err
+	}
 	if err := o.configure(b); err != nil {
 		return err
 	}
@@ -112,6 +117,23 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 		return err
 	}
 	return printReport(c, report, o.cfg.Family, o.format)
+}
+
+// checkSignature holds a bundle to a signer: a key, or a file with one. Empty asks for nothing.
+func checkSignature(b *bundle.Bundle, signer string) error {
+	if signer == "" {
+		return nil
+	}
+	text := []byte(signer)
+	if data, err := os.ReadFile(signer); err == nil {
+		text = data
+	}
+	key, err := bundle.ParsePublicKey(text)
+	if err != nil {
+		return UsageError{fmt.Errorf("--require-signature %.80q: neither a file nor a key: %w", signer, err)}
+	}
+	_, err = b.CheckSignature(key)
+	return err
 }
 
 // plainSessions is the --prepared argument that asks for sessions without preparation.

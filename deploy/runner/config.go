@@ -83,7 +83,7 @@ const (
 	Poisson    Arrivals = "poisson"  // independent, one every Period on average
 )
 
-// Config is one run. Family, Sessions or Pool, Pictures and Policy are required.
+// Config is one run. Family, Sessions or Pool, Pictures or Inbox, and Policy are required.
 type Config struct {
 	Family *family.Family
 	// Processor is where the sessions run, one of the family's; default its first. The policy sees
@@ -93,10 +93,14 @@ type Config struct {
 	// Pool has the sessions, of which at least one must be resident. A level that is not serves no
 	// request and is asked for in the background; the least accurate resident one serves meanwhile.
 	// Levels of a pool are not warmed up: Pool.Load has done that.
-	Pool     *Pool
+	Pool *Pool
+	// Pictures are what the requests of Arrivals ask about.
 	Pictures Pictures
 	// Transform turns pictures into inputs; the zero value is ImageNet's.
 	Transform images.Transform
+	// Inbox has the requests instead, from outside. Then Pictures, Arrivals, Period, Requests and
+	// Duration say nothing; the run ends when the inbox is closed and its requests are done with.
+	Inbox *Inbox
 
 	Policy bundle.Policy
 	// NewPolicy builds the policy; default policy.New.
@@ -110,6 +114,10 @@ type Config struct {
 	Deadline    time.Duration // of a request, after its arrival; 0: none
 	Limit       time.Duration // latency that each inference is required to keep, for the policy; 0: none
 	MinAccuracy unit.Accuracy // accuracy that is required of the level that serves, for the policy; 0: none
+
+	// Control changes Deadline, Limit and MinAccuracy while the run goes on, and takes their place; nil:
+	// they stay.
+	Control *Control
 
 	// Warmup is how often every level runs before time begins; default 2, negative never.
 	Warmup int
@@ -163,6 +171,9 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.Clock == nil && c.Inbox != nil {
+		c.Clock = c.Inbox.clock
+	}
 	if c.Clock == nil {
 		c.Clock = newWallClock()
 	}
@@ -187,7 +198,7 @@ func (c Config) Validate() error {
 		errs = append(errs, c.checkSessions())
 	}
 	errs = append(errs, c.Transform.Validate())
-	check(c.Pictures == nil || c.Pictures.Len() < 1, "no pictures given")
+	check(c.Inbox == nil && (c.Pictures == nil || c.Pictures.Len() < 1), "no pictures given")
 	check(c.Arrivals != ClosedLoop && c.Arrivals != Periodic && c.Arrivals != Poisson,
 		"arrivals %q are none of %s, %s, %s", c.Arrivals, ClosedLoop, Periodic, Poisson)
 	check(c.Period < 0 || c.Arrivals != ClosedLoop && c.Period == 0, "%s arrivals with a period of %v", c.Arrivals, c.Period)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
 )
@@ -60,7 +61,9 @@ type run struct {
 	traceErr  error
 	unflushed bool // the trace has records that may not be written yet
 	tally     *tally
-	exited    policy.Reason // of the policy's Exit
+	calls     map[int64]Call // of the inbox, not done with, by request
+	drained   bool           // the inbox is closed and empty
+	exited    policy.Reason  // of the policy's Exit
 	ended     bool
 }
 
@@ -81,6 +84,7 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 	if r.inputs, err = newInputs(r.Pictures, r.Transform, resolutions, r.CacheBytes); err != nil {
 		return nil, err
 	}
+	r.calls = map[int64]Call{}
 	r.resting, r.failures, r.tally = make([]time.Duration, n), make([]int, n), newTally(n)
 	r.schedule = newSchedule(&r.Config)
 	r.observed.Level, r.observed.Processor = -1, -1
@@ -96,6 +100,11 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 	end := cancelled
 	if ctx.Err() == nil {
 		end, err = r.loop(ctx)
+	}
+	if r.Inbox != nil { // what came in the meantime gets an answer, too
+		r.Inbox.Close()
+		r.take()
+		r.refuse(ReasonCancelled)
 	}
 	r.flush()
 	if err != nil {
@@ -139,6 +148,14 @@ func (r *run) loop(ctx context.Context) (string, error) {
 			r.refuse(ReasonEnded)
 			return fmt.Sprintf("the policy ended it: %s", r.exited), nil
 		}
+		if r.queue.len() == 0 && r.Inbox != nil {
+			if r.drained {
+				return "drained", nil
+			}
+			r.flush()
+			r.wait(ctx)
+			continue
+		}
 		if r.queue.len() == 0 {
 			if r.schedule.over() {
 				return r.scheduleEnd(), nil
@@ -163,6 +180,10 @@ func (r *run) scheduleEnd() string {
 
 // admit moves requests that have arrived to the queue.
 func (r *run) admit() {
+	if r.Inbox != nil {
+		r.take()
+		return
+	}
 	now := r.now()
 	for {
 		id, arrival, ok := r.schedule.due(now)
@@ -170,8 +191,8 @@ func (r *run) admit() {
 			return
 		}
 		q := policy.Request{ID: id, Arrival: arrival}
-		if r.Deadline > 0 {
-			q.Deadline = arrival + r.Deadline
+		if d := r.deadline(); d > 0 {
+			q.Deadline = arrival + d
 		}
 		if r.queue.len() >= maxWaiting {
 			r.refuseOne(q, ReasonOverflow)
@@ -204,11 +225,11 @@ func (r *run) serve(ctx context.Context) error {
 	switch d.Action {
 	case policy.Drop:
 		rec.Outcome = trace.Dropped
-		r.finish(rec, Answer{})
+		r.finish(rec, Answer{}, nil, nil)
 	case policy.Exit:
 		rec.Outcome = trace.Refused
 		r.ended, r.exited = true, d.Reason
-		r.finish(rec, Answer{})
+		r.finish(rec, Answer{}, nil, nil)
 	default:
 		r.infer(rec)
 	}
@@ -220,6 +241,9 @@ func (r *run) serve(ctx context.Context) error {
 func (r *run) observe() *policy.Observation {
 	o := &r.observed
 	o.Now = r.now()
+	if r.Control != nil {
+		o.Limit, o.MinAccuracy = r.Control.Limit(), r.Control.MinAccuracy()
+	}
 	o.Queue = r.queue.show(r.shown[:0])
 	o.Waiting = r.queue.len()
 	return o
@@ -229,17 +253,18 @@ func (r *run) observe() *policy.Observation {
 func (r *run) infer(rec *trace.Record) {
 	rec.Decision = r.inService(rec.Decision, rec.Observation.Now)
 	level := rec.Decision.Level
-	s, picture := r.Pool.Session(level), int(rec.Request%int64(r.Pictures.Len()))
-	a := Answer{Request: rec.Request, Picture: picture, Level: level, Label: r.Pictures.Label(picture)}
+	s := r.Pool.Session(level)
+	a := Answer{Request: rec.Request, Level: level, Label: images.Unlabelled}
 	if s == nil {
-		r.rest(level, r.now(), errors.New("it is not in memory"))
-		r.fail(rec)
+		err := errors.New("it is not in memory")
+		r.rest(level, r.now(), err)
+		r.fail(rec, err)
 		return
 	}
-	if err := r.inputs.into(s.Input(), picture, r.Family.Levels[level].Arch.R); err != nil {
+	if err := r.fill(s.Input(), rec, &a); err != nil {
 		// The picture's fault, not the level's.
 		r.Logger.Warn("request failed", "request", rec.Request, "error", err)
-		r.fail(rec)
+		r.fail(rec, err)
 		return
 	}
 	rec.Start = r.now()
@@ -250,7 +275,7 @@ func (r *run) infer(rec *trace.Record) {
 	}
 	if err != nil {
 		r.rest(level, rec.End, err)
-		r.fail(rec)
+		r.fail(rec, err)
 		return
 	}
 	if level != r.observed.Level {
@@ -261,7 +286,7 @@ func (r *run) infer(rec *trace.Record) {
 		rec.Outcome = trace.Late
 	}
 	a.Latency, a.Outcome = rec.End-rec.Start, rec.Outcome
-	r.finish(rec, a)
+	r.finish(rec, a, s.Output(), nil)
 	r.policy.Observe(policy.Completion{Request: rec.Request, Level: level, Processor: rec.Decision.Processor,
 		Start: rec.Start, End: rec.End, Deadline: rec.Deadline})
 	r.observed.Level, r.observed.Processor = level, rec.Decision.Processor
@@ -303,13 +328,24 @@ func (r *run) rest(level int, now time.Duration, err error) {
 	r.Logger.Error("inference failed; the level rests", "level", level, "failures", r.failures[level], "rest", r.RetryAfter, "error", err)
 }
 
-func (r *run) fail(rec *trace.Record) {
+// fill writes the input of a request at its level.
+func (r *run) fill(dst []float32, rec *trace.Record, a *Answer) error {
+	resolution := r.Family.Levels[a.Level].Arch.R
+	if c, ok := r.calls[rec.Request]; ok {
+		return c.Fill(dst, resolution)
+	}
+	a.Picture = int(rec.Request % int64(r.Pictures.Len()))
+	a.Label = r.Pictures.Label(a.Picture)
+	return r.inputs.into(dst, a.Picture, resolution)
+}
+
+func (r *run) fail(rec *trace.Record, err error) {
 	rec.Outcome = trace.Failed
-	r.finish(rec, Answer{})
+	r.finish(rec, Answer{}, nil, err)
 }
 
 // finish records a request that is done with.
-func (r *run) finish(rec *trace.Record, a Answer) {
+func (r *run) finish(rec *trace.Record, a Answer, logits []float32, err error) {
 	if r.Trace != nil && r.traceErr == nil {
 		r.traced(r.Trace.Write(*rec))
 		r.unflushed = true
@@ -318,6 +354,7 @@ func (r *run) finish(rec *trace.Record, a Answer) {
 	if rec.Outcome.Answered() {
 		r.Answer(a)
 	}
+	r.tell(rec, a, logits, err)
 }
 
 // flush hands the trace on, so that a killed process loses little of it.
@@ -348,5 +385,5 @@ func (r *run) refuseOne(q policy.Request, why policy.Reason) {
 	o.Now, o.Waiting, o.Queue = r.now(), 0, nil // nobody was asked
 	r.rec = trace.Record{Request: q.ID, Arrival: q.Arrival, Deadline: q.Deadline, Observation: o,
 		Decision: policy.Decision{Action: policy.Exit, Reason: why}, Start: o.Now, End: o.Now, Outcome: trace.Refused}
-	r.finish(&r.rec, Answer{})
+	r.finish(&r.rec, Answer{}, nil, nil)
 }

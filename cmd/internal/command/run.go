@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +24,7 @@ import (
 type runOptions struct {
 	images, labels, library, policy, accuracy string
 	arrivals, trace, loads, format, prepared  string
-	signer                                    string
+	signer, listen, model                     string
 	params                                    cli.StringSlice
 	threads                                   int
 	cfg                                       runner.Config
@@ -54,6 +53,8 @@ func Run(version string) *cli.Command {
 			&cli.StringFlag{Name: "trace", Usage: "record the run in `FILE.csv`", Destination: &o.trace},
 			&cli.StringFlag{Name: "prepared", Usage: "`FOLDER` for the graphs that are optimised for this machine at the first start; none: plain sessions, which take several times the memory", DefaultText: "dynofa in the user's cache folder, or $CACHE_DIRECTORY", Destination: &o.prepared},
 			&cli.StringFlag{Name: "require-signature", Usage: "refuse a bundle that was not signed by `KEY`: a public key of minisign, or a file with one", Destination: &o.signer},
+			&cli.StringFlag{Name: "listen", Usage: "answer requests over HTTP at `HOST:PORT` instead (Open Inference Protocol v2, /metrics, a status page at /); without HOST only for this machine", Destination: &o.listen},
+			&cli.StringFlag{Name: "model-name", Usage: "`NAME` of the model in URLs of --listen", Value: "family", Destination: &o.model},
 			&cli.IntFlag{Name: "threads", Usage: "threads of one inference", Value: 1, Destination: &o.threads},
 			SeedFlag(&o.cfg.Seed),
 			RuntimeFlag(&o.library),
@@ -67,7 +68,7 @@ func Run(version string) *cli.Command {
 }
 
 func (o *runOptions) run(c *cli.Context, dir string) error {
-	if err := Required("images", o.images); err != nil {
+	if err := o.checkSource(); err != nil {
 		return err
 	}
 	if err := CheckFormat(o.format); err != nil {
@@ -91,15 +92,11 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	if schedule != nil {
 		o.cfg.Notes = append(o.cfg.Notes, "a co-running load ran beside: "+o.loads)
 	}
-	pictures, err := OpenPictures(o.images, o.labels)
+	closePictures, err := o.open()
 	if err != nil {
 		return err
 	}
-	defer pictures.Close()
-	o.cfg.Pictures = pictures
-	if o.cfg.Requests == 0 && o.cfg.Duration == 0 {
-		o.cfg.Requests = int64(pictures.Len())
-	}
+	defer closePictures()
 	rt, err := LoadRuntime(o.library)
 	if err != nil {
 		return err
@@ -112,11 +109,43 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 		return err
 	}
 	defer closeSessions()
-	report, err := o.record(c.Context, schedule)
+	do := func(ctx context.Context) (*runner.Report, error) { return runner.Run(ctx, o.cfg) }
+	if o.listen != "" {
+		do = func(ctx context.Context) (*runner.Report, error) { return o.serve(ctx, c, b) }
+	}
+	report, err := o.record(c.Context, schedule, do)
 	if err != nil {
 		return err
 	}
 	return printReport(c, report, o.cfg.Family, o.format)
+}
+
+// checkSource refuses command lines without requests, or with two sources of them.
+func (o *runOptions) checkSource() error {
+	if o.listen == "" {
+		return Required("images", o.images)
+	}
+	if o.images != "" {
+		return Usagef("either --images or --listen")
+	}
+	return nil
+}
+
+// open opens the pictures that the requests ask about; with --listen they come with the requests.
+func (o *runOptions) open() (func() error, error) {
+	if o.listen != "" {
+		o.cfg.Inbox = runner.NewInbox(0, nil) // says that requests come from outside; the server has its own
+		return func() error { return nil }, nil
+	}
+	pictures, err := OpenPictures(o.images, o.labels)
+	if err != nil {
+		return nil, err
+	}
+	o.cfg.Pictures = pictures
+	if o.cfg.Requests == 0 && o.cfg.Duration == 0 {
+		o.cfg.Requests = int64(pictures.Len())
+	}
+	return pictures.Close, nil
 }
 
 // checkSignature holds a bundle to a signer: a key, or a file with one. Empty asks for nothing.
@@ -169,12 +198,15 @@ func (o *runOptions) load(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime) (fu
 	if repaired {
 		fmt.Fprintf(c.App.ErrWriter, "%s: prepared files in %s were damaged and have been made again\n", c.App.Name, cache)
 	}
+	o.cfg.Pool = pool
+	if o.listen != "" { // level 0 answers while the others come
+		return loadBehind(c, pool), nil
+	}
 	for level := 1; level < pool.Len(); level++ {
 		if err := pool.Load(level); err != nil {
 			return nil, errors.Join(err, pool.Close())
 		}
 	}
-	o.cfg.Pool = pool
 	ort.Trim()
 	return pool.Close, nil
 }
@@ -229,7 +261,7 @@ func (o *runOptions) configure(b *bundle.Bundle) error {
 }
 
 // record runs with the trace and the co-running load that were asked for.
-func (o *runOptions) record(ctx context.Context, schedule *loadSchedule) (*runner.Report, error) {
+func (o *runOptions) record(ctx context.Context, schedule *loadSchedule, do func(context.Context) (*runner.Report, error)) (*runner.Report, error) {
 	if o.trace != "" {
 		header, err := o.cfg.Header()
 		if err != nil {
@@ -240,7 +272,7 @@ func (o *runOptions) record(ctx context.Context, schedule *loadSchedule) (*runne
 			return nil, err
 		}
 		defer f.Close()
-		w, err := trace.NewWriter(bufio.NewWriter(f), header)
+		w, err := trace.NewWriter(f, header) // it has a buffer of its own, which the run flushes
 		if err != nil {
 			return nil, err
 		}
@@ -249,7 +281,7 @@ func (o *runOptions) record(ctx context.Context, schedule *loadSchedule) (*runne
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	wait := schedule.begin(ctx)
-	report, err := runner.Run(ctx, o.cfg)
+	report, err := do(ctx)
 	cancel()
 	if loadErr := wait(); err == nil {
 		err = loadErr

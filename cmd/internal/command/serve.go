@@ -1,0 +1,57 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/ort"
+	"github.com/dynofa/dynofa/deploy/runner"
+	"github.com/dynofa/dynofa/deploy/runner/serve"
+)
+
+// serve answers HTTP requests until ctx ends.
+func (o *runOptions) serve(ctx context.Context, c *cli.Context, b *bundle.Bundle) (*runner.Report, error) {
+	files := host.FS()
+	s, err := serve.New(serve.Config{
+		Run: o.cfg, Name: o.model, Version: b.Digest()[:12], Program: o.cfg.Program,
+		State:  func() host.State { return host.ReadState(files) },
+		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)),
+	})
+	if err != nil {
+		return nil, err
+	}
+	address, port, err := net.SplitHostPort(o.listen)
+	if err != nil {
+		return nil, Usagef("--listen %q is not HOST:PORT: %w", o.listen, err)
+	}
+	if address == "" {
+		address = "127.0.0.1"
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(address, port))
+	if err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(c.App.ErrWriter, "%s: serving model %s, version %s, at http://%s\n", c.App.Name, o.model, b.Digest()[:12], l.Addr())
+	return s.Serve(ctx, l)
+}
+
+// loadBehind loads the levels above the first in the background. The function that it returns stops that
+// and closes all.
+func loadBehind(c *cli.Context, pool *runner.Pool) func() error {
+	ctx, cancel := context.WithCancel(c.Context)
+	var levels []int
+	for level := 1; level < pool.Len(); level++ {
+		levels = append(levels, level)
+	}
+	pool.LoadBehind(ctx, func(level int, err error) {
+		fmt.Fprintf(c.App.ErrWriter, "%s: level %d cannot be loaded: %v\n", c.App.Name, level, err)
+	}, levels...)
+	ort.Trim()
+	return func() error { cancel(); return pool.Close() }
+}

@@ -1,0 +1,4 @@
+package serve
+
+// For the fuzz target.
+var ParseInfer = parseInfer

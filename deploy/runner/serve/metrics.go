@@ -1,0 +1,135 @@
+package serve
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dynofa/dynofa/deploy/trace"
+)
+
+// metrics answers GET /metrics in Prometheus' text format 0.0.4. Names and units follow
+// https://prometheus.io/docs/practices/naming/.
+func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	var b strings.Builder
+	s.writeMetrics(&b)
+	_, _ = io.WriteString(w, b.String()) // who asked may have gone
+}
+
+func (s *Server) writeMetrics(b *strings.Builder) {
+	p := &printer{b}
+	p.head("dynofa_build_info", "gauge", "The program and the bundle it runs.")
+	p.value("dynofa_build_info", 1, "version", s.cfg.Program, "goversion", runtime.Version(), "model", s.cfg.Name, "model_version", s.cfg.Version)
+
+	s.stats.mu.Lock()
+	p.head("dynofa_requests_total", "counter", "Requests that are done with, by outcome.")
+	for _, o := range []trace.Outcome{trace.OnTime, trace.Late, trace.Dropped, trace.Refused, trace.Failed} {
+		p.value("dynofa_requests_total", float64(s.stats.outcomes[o]), "outcome", string(o))
+	}
+	p.head("dynofa_level_switches_total", "counter", "Answers by another level than the answer before.")
+	p.value("dynofa_level_switches_total", float64(s.stats.switches))
+	p.head("dynofa_decisions_overridden_total", "counter", "Decisions that the runner took in the policy's place.")
+	p.value("dynofa_decisions_overridden_total", float64(s.stats.overrides))
+	p.head("dynofa_inference_duration_seconds", "histogram", "Time of one inference alone, by level.")
+	for i := range s.stats.levels {
+		p.histogram("dynofa_inference_duration_seconds", &s.stats.levels[i].inference, "level", strconv.Itoa(i))
+	}
+	p.head("dynofa_request_duration_seconds", "histogram", "Time from arrival to the end of the inference, of answered requests.")
+	p.histogram("dynofa_request_duration_seconds", &s.stats.request)
+	p.head("dynofa_inference_predicted_seconds_total", "counter", "Sum of the latencies that the table predicts for the answers given, by level; over dynofa_inference_duration_seconds_sum it shows drift.")
+	for i := range s.stats.levels {
+		p.value("dynofa_inference_predicted_seconds_total", s.stats.levels[i].predicted, "level", strconv.Itoa(i))
+	}
+	p.head("dynofa_accuracy_served_sum", "counter", "Sum of the levels' accuracies over answers; over the answers it is the mean accuracy, from 0 to 1.")
+	p.value("dynofa_accuracy_served_sum", s.stats.served)
+	p.head("dynofa_level", "gauge", "Level of the last answer, -1 before the first.")
+	p.value("dynofa_level", float64(s.stats.last))
+	p.head("dynofa_queue_requests", "gauge", "Requests that waited at the last decision.")
+	p.value("dynofa_queue_requests", float64(s.stats.waiting))
+	s.stats.mu.Unlock()
+
+	p.head("dynofa_level_resident", "gauge", "Whether a level is in memory.")
+	for i := range s.cfg.Run.Family.Levels {
+		resident := 0.
+		if s.resident(i) {
+			resident = 1
+		}
+		p.value("dynofa_level_resident", resident, "level", strconv.Itoa(i))
+	}
+	p.head("dynofa_limit_seconds", "gauge", "Latency that an inference is asked to keep, 0 without.")
+	p.value("dynofa_limit_seconds", s.control.Limit().Seconds())
+	p.head("dynofa_deadline_seconds", "gauge", "Time by which a request is due, 0 without.")
+	p.value("dynofa_deadline_seconds", s.control.Deadline().Seconds())
+	p.head("dynofa_http_responses_total", "counter", "HTTP responses by status code.")
+	s.codes.mu.Lock()
+	codes := make([]int, 0, len(s.codes.n))
+	for c := range s.codes.n {
+		codes = append(codes, c)
+	}
+	slices.Sort(codes)
+	for _, c := range codes {
+		p.value("dynofa_http_responses_total", float64(s.codes.n[c]), "code", strconv.Itoa(c))
+	}
+	s.codes.mu.Unlock()
+	p.head("go_goroutines", "gauge", "Goroutines that exist.")
+	p.value("go_goroutines", float64(runtime.NumGoroutine()))
+	if rss, ok := residentBytes(); ok {
+		p.head("process_resident_memory_bytes", "gauge", "Resident memory.")
+		p.value("process_resident_memory_bytes", rss)
+	}
+}
+
+// printer writes the text format.
+type printer struct{ w io.Writer }
+
+func (p *printer) head(name, kind, help string) {
+	fmt.Fprintf(p.w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
+}
+
+// value writes one sample with labels, given as names and values in turn.
+func (p *printer) value(name string, v float64, labels ...string) {
+	var pairs []string
+	for i := 0; i < len(labels); i += 2 {
+		pairs = append(pairs, labels[i]+`="`+escape(labels[i+1])+`"`)
+	}
+	if len(pairs) > 0 {
+		name += "{" + strings.Join(pairs, ",") + "}"
+	}
+	fmt.Fprintf(p.w, "%s %s\n", name, strconv.FormatFloat(v, 'g', -1, 64))
+}
+
+func (p *printer) histogram(name string, h *histogram, labels ...string) {
+	total := uint64(0)
+	for i, bound := range buckets {
+		total += h.counts[i]
+		p.value(name+"_bucket", float64(total), append(slices.Clone(labels), "le", strconv.FormatFloat(bound, 'g', -1, 64))...)
+	}
+	p.value(name+"_bucket", float64(h.n), append(slices.Clone(labels), "le", "+Inf")...)
+	p.value(name+"_sum", h.sum, labels...)
+	p.value(name+"_count", float64(h.n), labels...)
+}
+
+// escape writes a label's value as the format wants it.
+func escape(s string) string {
+	return strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(strings.ToValidUTF8(s, "?"))
+}
+
+// residentBytes returns the process's resident memory, on Linux.
+func residentBytes() (float64, bool) {
+	text, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0, false
+	}
+	words := strings.Fields(string(text))
+	if len(words) < 2 {
+		return 0, false
+	}
+	pages, err := strconv.ParseFloat(words[1], 64)
+	return pages * float64(os.Getpagesize()), err == nil
+}

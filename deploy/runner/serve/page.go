@@ -1,0 +1,95 @@
+package serve
+
+import (
+	_ "embed"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/deploy/trace"
+)
+
+//go:embed page.html
+var pageHTML []byte
+
+// page answers with the status page: one file that loads nothing but /status.json.
+func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; frame-ancestors 'none'")
+	_, _ = w.Write(pageHTML) // who asked may have gone
+}
+
+// statusJSON is what the page shows.
+type statusJSON struct {
+	Program      string                   `json:"program"`
+	Model        string                   `json:"model"`
+	Policy       string                   `json:"policy"`
+	Uptime       float64                  `json:"uptime_s"`
+	Ready        bool                     `json:"ready"`
+	Limit        float64                  `json:"limit_s"`
+	Deadline     float64                  `json:"deadline_s"`
+	MinAccuracy  float64                  `json:"min_accuracy"`
+	Level        int                      `json:"level"`
+	Switches     uint64                   `json:"switches"`
+	Waiting      int                      `json:"waiting"`
+	Outcomes     map[trace.Outcome]uint64 `json:"outcomes"`
+	MeanAccuracy float64                  `json:"mean_accuracy"`
+	Levels       []levelJSON              `json:"levels"`
+	Recent       []shown                  `json:"recent"`
+	Clocks       []host.Policy            `json:"clocks,omitempty"`
+	Temperatures []host.Temperature       `json:"temperatures,omitempty"`
+	Rails        []host.Rail              `json:"rails,omitempty"`
+	Notes        []string                 `json:"notes,omitempty"`
+}
+
+type levelJSON struct {
+	Accuracy  float64 `json:"accuracy"`
+	Origin    string  `json:"accuracy_origin"`
+	Predicted float64 `json:"predicted_s"`
+	Observed  float64 `json:"observed_s"` // mean, 0 without answers
+	Answers   uint64  `json:"answers"`
+	Resident  bool    `json:"resident"`
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.snapshot())
+}
+
+func (s *Server) snapshot() statusJSON {
+	j := statusJSON{
+		Program: s.cfg.Program, Model: s.cfg.Name + " " + s.cfg.Version, Policy: s.cfg.Run.Policy.Spec, Uptime: time.Since(s.began).Seconds(),
+		Ready: !s.draining.Load(), Limit: s.control.Limit().Seconds(), Deadline: s.control.Deadline().Seconds(),
+		MinAccuracy: float64(s.control.MinAccuracy()), Outcomes: map[trace.Outcome]uint64{}, Notes: s.cfg.Run.Notes,
+	}
+	s.stats.mu.Lock()
+	for o, n := range s.stats.outcomes {
+		j.Outcomes[o] = n
+	}
+	j.Level, j.Switches, j.Waiting = s.stats.last, s.stats.switches, s.stats.waiting
+	if answers := s.stats.request.n; answers > 0 {
+		j.MeanAccuracy = s.stats.served / float64(answers)
+	}
+	for i, l := range s.cfg.Run.Family.Levels {
+		t := &s.stats.levels[i]
+		level := levelJSON{Accuracy: float64(l.Accuracy), Origin: string(l.AccuracyOrigin), Predicted: t.predictedByInference.Seconds(), Answers: t.inference.n}
+		if level.Answers > 0 {
+			level.Observed = t.observed / float64(level.Answers)
+		}
+		j.Levels = append(j.Levels, level)
+	}
+	if n := len(s.stats.shown); n < recent {
+		j.Recent = slices.Clone(s.stats.shown)
+	} else { // the ring, oldest first
+		j.Recent = append(slices.Clone(s.stats.shown[s.stats.at%n:]), s.stats.shown[:s.stats.at%n]...)
+	}
+	s.stats.mu.Unlock()
+	for i := range j.Levels {
+		j.Levels[i].Resident = s.resident(i)
+	}
+	if s.cfg.State != nil {
+		state := s.cfg.State()
+		j.Clocks, j.Temperatures, j.Rails = state.Policies, state.Temperatures, state.Rails
+	}
+	return j
+}

@@ -27,6 +27,6 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		Name:     "dynofa-run",
 		Usage:    "run a bundle of dynofa on this machine",
 		Version:  version,
-		Commands: []*cli.Command{command.Run(version)},
+		Commands: []*cli.Command{command.Run(version), command.Doctor()},
 	}, stdout, stderr), args)
 }

@@ -44,6 +44,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			exportCommand(),
 			keyCommand(),
 			command.Run(version),
+			command.Doctor(),
 		},
 	}, stdout, stderr)
 }

@@ -1,0 +1,195 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/onnx"
+	"github.com/dynofa/dynofa/deploy/ort"
+)
+
+// Verdicts of a check.
+const (
+	checkOK   = "ok"
+	checkWarn = "warning" // runs, but slower or with more noise than it could
+	checkFail = "problem" // does not run
+)
+
+// finding is what one check found and what to do about it.
+type finding struct{ name, verdict, detail, remedy string }
+
+// Doctor is the command that checks whether this machine can run bundles, and how well.
+func Doctor() *cli.Command {
+	var library, dir, prepared, format string
+	return &cli.Command{
+		Name:  "doctor",
+		Usage: "check this machine: ONNX Runtime, a bundle and its execution provider, the cache folder, memory, clocks, temperatures",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "bundle", Usage: "check this bundle, too: `FOLDER`", Destination: &dir},
+			&cli.StringFlag{Name: "prepared", Usage: "`FOLDER` for prepared graphs, as for run", Destination: &prepared},
+			RuntimeFlag(&library),
+			OutputFlag(&format),
+		},
+		Action: func(c *cli.Context) error {
+			if err := CheckFormat(format); err != nil {
+				return err
+			}
+			found, provider := checkBundle(c.Context, dir)
+			found = append(found, checkRuntime(library, provider)...)
+			found = append(found, checkCache(prepared))
+			found = append(found, checkHost(host.FS())...)
+			g := &Grid{Head: []string{"check", "verdict", "found", "what to do"}}
+			problems := 0
+			for _, f := range found {
+				if f.verdict == checkFail {
+					problems++
+				}
+				g.Add(f.name, f.verdict, f.detail, f.remedy)
+			}
+			if err := g.Print(c.App.Writer, format); err != nil {
+				return err
+			}
+			if problems > 0 {
+				return fmt.Errorf("%d checks found a problem", problems)
+			}
+			return nil
+		},
+	}
+}
+
+// checkBundle verifies a bundle and returns the execution provider that it asks for.
+func checkBundle(ctx context.Context, dir string) ([]finding, string) {
+	if dir == "" {
+		return nil, "cpu"
+	}
+	f := finding{name: "bundle", verdict: checkFail, remedy: "export it again, or copy it again"}
+	b, err := bundle.Open(dir)
+	if err == nil {
+		defer b.Close()
+		err = b.Verify(ctx)
+	}
+	if err != nil {
+		f.detail = err.Error()
+		return []finding{f}, "cpu"
+	}
+	m := b.Manifest()
+	return []finding{{"bundle", checkOK, fmt.Sprintf("%d levels of %s, digest %s", len(m.Family.Levels), m.Family.Space, b.Digest()[:12]), ""}}, m.Runtime.Provider
+}
+
+// checkRuntime loads ONNX Runtime and runs a small block with an execution provider.
+func checkRuntime(explicit, provider string) []finding {
+	rt, err := LoadRuntime(explicit)
+	if err != nil {
+		return []finding{{"onnxruntime", checkFail, err.Error(), "make runtime, or --onnxruntime PATH"}}
+	}
+	list := []finding{{"onnxruntime", checkOK, "version " + rt.Version() + " at " + rt.Path(), ""}}
+	f := finding{name: "provider " + provider, verdict: checkFail, remedy: "name a build of ONNX Runtime that has it, or export for another provider"}
+	block := supernet.Block{Op: supernet.OpPool, In: supernet.Shape{Size: 4, Channels: 8}, Out: supernet.Shape{Size: 1, Channels: 8}}
+	model, err := onnx.Block(block, 1, 1)
+	var s *ort.Session
+	if err == nil {
+		s, err = rt.NewSession(model, ort.Options{Provider: provider})
+	}
+	if err == nil {
+		began := time.Now()
+		err = errors.Join(s.Run(), s.Close())
+		f.detail = fmt.Sprintf("a block ran in %v", unit.Nanos(time.Since(began)))
+	}
+	if err != nil {
+		f.detail = err.Error()
+	} else {
+		f.verdict, f.remedy = checkOK, ""
+	}
+	return append(list, f)
+}
+
+// checkCache looks whether prepared graphs can be kept.
+func checkCache(arg string) finding {
+	f := finding{name: "cache folder", verdict: checkFail, remedy: "name another with --prepared, or run with --prepared none"}
+	dir, err := cacheFolder(arg)
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err == nil {
+		probe := filepath.Join(dir, ".doctor")
+		err = errors.Join(os.WriteFile(probe, []byte("x"), 0o600), os.Remove(probe))
+	}
+	if err != nil {
+		f.detail = err.Error()
+		return f
+	}
+	info, err := os.Stat(dir)
+	if err == nil && info.Mode().Perm()&0o022 != 0 {
+		f.detail = fmt.Sprintf("%s can be written to by others (mode %04o)", dir, info.Mode().Perm())
+		f.remedy = "chmod go-w " + dir
+		return f
+	}
+	return finding{"cache folder", checkOK, dir, ""}
+}
+
+// smallMemory is what six levels of w1.2 take with everything else of the process, in bytes: 138 MB of
+// PSS were measured (docs/studies/runtime), doubled.
+const smallMemory = 276e6
+
+// hot is a temperature at which boards begin to throttle or are about to.
+const hot unit.Celsius = 85
+
+// checkHost looks at what else decides how fast and how steadily a machine runs.
+func checkHost(fsys fs.FS) []finding {
+	machine, state := host.ReadMachine(fsys), host.ReadState(fsys)
+	list := []finding{{"processor", checkOK, fmt.Sprintf("%s, %d in use, %s", machine.CPU.Model, machine.CPU.Online, ort.Processor()), ""}}
+	memory := finding{"memory", checkOK, unit.Bytes(state.AvailableBytes) + " available", ""}
+	switch {
+	case state.AvailableBytes == 0:
+		memory.detail = "unknown"
+	case state.AvailableBytes < smallMemory:
+		memory.verdict, memory.remedy = checkWarn, "six levels of w1.2 want about 280 MB: end other programs, or export fewer levels"
+	}
+	list = append(list, memory)
+	governors := map[string]bool{}
+	for _, p := range state.Policies {
+		if p.Governor != "" && p.Governor != "performance" && !governors[p.Governor] {
+			governors[p.Governor] = true
+			list = append(list, finding{"clocks", checkWarn, "the governor is " + p.Governor + ": latencies vary with the clock",
+				"echo performance as root to /sys/devices/system/cpu/cpufreq/" + p.Name + "/scaling_governor, or profile with the governor that stays"})
+		}
+	}
+	if len(governors) == 0 {
+		detail := "the governor is performance"
+		if len(state.Policies) == 0 {
+			detail = "not told here, as in most virtual machines"
+		}
+		list = append(list, finding{"clocks", checkOK, detail, ""})
+	}
+	warm := finding{"temperature", checkOK, "not told here", ""}
+	for i, t := range state.Temperatures {
+		if i == 0 {
+			warm.detail = "below " + hot.String()
+		}
+		if t.Celsius >= hot {
+			warm = finding{"temperature", checkWarn, t.Zone + " is at " + t.Celsius.String(), "cool it: clocks are about to be held down"}
+			break
+		}
+	}
+	list = append(list, warm)
+	if len(state.LoadAverage) > 0 && machine.CPU.Online > 0 && state.LoadAverage[0] > float64(machine.CPU.Online)/2 {
+		list = append(list, finding{"load", checkWarn, fmt.Sprintf("%.1f tasks want %d processors", state.LoadAverage[0], machine.CPU.Online),
+			"other programs compete: end them, or profile with a co-runner"})
+	}
+	if strings.Contains(state.PowerMode.Name, "W") {
+		list = append(list, finding{"power mode", checkOK, state.PowerMode.Name + ": tables hold for the mode that they were measured in", ""})
+	}
+	return list
+}

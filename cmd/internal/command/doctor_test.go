@@ -1,0 +1,101 @@
+package command
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/deploy/ort"
+)
+
+// doctor runs the command and returns exit code and output.
+func doctor(t *testing.T, args ...string) (int, string) {
+	t.Helper()
+	var out bytes.Buffer
+	app := Prepare(&cli.App{Name: "dynofa-run", Commands: []*cli.Command{Doctor()}}, &out, &out)
+	code := Main(t.Context(), app, append([]string{"dynofa-run", "doctor"}, args...))
+	return code, out.String()
+}
+
+func TestDoctor(t *testing.T) {
+	if _, err := ort.FindLibrary(""); err != nil {
+		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	dir, cache := tinyBundle(t), filepath.Join(t.TempDir(), "cache")
+	code, out := doctor(t, "--bundle", dir, "--prepared", cache)
+	for _, want := range []string{"bundle", "3 levels of ofa-mbv3-w0.25-c10", "onnxruntime", "provider cpu", "a block ran in", cache} {
+		if code != ExitOK || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, no %q in\n%s", code, want, out)
+		}
+	}
+	tensors := filepath.Join(dir, "supernet.safetensors")
+	data, err := os.ReadFile(tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(tensors, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(cache, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	code, out = doctor(t, "--bundle", dir, "--prepared", cache)
+	for _, want := range []string{"damaged: supernet.safetensors", "chmod go-w " + cache, "2 checks found a problem"} {
+		if code != ExitFailure || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, no %q in\n%s", code, want, out)
+		}
+	}
+}
+
+func TestDoctorWithoutRuntime(t *testing.T) {
+	list := checkRuntime(filepath.Join(t.TempDir(), "nowhere"), "cpu")
+	if len(list) != 1 || list[0].verdict != checkFail || !strings.Contains(list[0].remedy, "make runtime") {
+		t.Errorf("%+v", list)
+	}
+}
+
+// Machines that are not there: a board with a governor that changes clocks, a hot zone and little memory.
+func TestDoctorLooksAtTheMachine(t *testing.T) {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text + "\n")} }
+	board := fstest.MapFS{
+		"proc/meminfo":                   file("MemTotal: 4000000 kB\nMemAvailable: 100000 kB"),
+		"proc/loadavg":                   file("7.50 3.00 1.00 3/300 4000"),
+		"sys/devices/system/cpu/online":  file("0-3"),
+		"sys/devices/system/cpu/present": file("0-3"),
+		"sys/devices/system/cpu/cpufreq/policy0/scaling_governor": file("schedutil"),
+		"sys/devices/system/cpu/cpufreq/policy0/scaling_cur_freq": file("1190400"),
+		"sys/devices/system/cpu/cpufreq/policy4/scaling_governor": file("schedutil"),
+		"sys/class/thermal/thermal_zone0/type":                    file("CPU-therm"),
+		"sys/class/thermal/thermal_zone0/temp":                    file("45000"),
+		"sys/class/thermal/thermal_zone1/type":                    file("GPU-therm"),
+		"sys/class/thermal/thermal_zone1/temp":                    file("91500"),
+	}
+	warnings := map[string]string{}
+	for _, f := range checkHost(board) {
+		if f.verdict != checkOK {
+			if warnings[f.name] != "" || f.remedy == "" {
+				t.Errorf("%+v twice, or without advice", f)
+			}
+			warnings[f.name] = f.detail
+		}
+	}
+	for name, want := range map[string]string{"memory": "97.7 MiB", "clocks": "schedutil", "temperature": "GPU-therm", "load": "7.5 tasks want 4"} {
+		if !strings.Contains(warnings[name], want) {
+			t.Errorf("%s: %q, want %q", name, warnings[name], want)
+		}
+	}
+	for _, f := range checkHost(fstest.MapFS{}) { // nothing is known: nothing is wrong
+		if f.verdict != checkOK {
+			t.Errorf("on an unknown machine: %+v", f)
+		}
+	}
+}

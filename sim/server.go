@@ -117,7 +117,7 @@ func (s *server) result() *Result {
 	t := &trace.Trace{Header: s.header, Records: s.records}
 	return &Result{
 		Scenario: s.scenario, Profile: s.processors[0].profile, Trace: t, Metrics: Measure(t, s.processors[0].profile),
-		Fingerprint: s.kernel.Fingerprint(),
+		Fingerprint: s.kernel.Fingerprint(), Events: s.kernel.Events(),
 	}
 }
 

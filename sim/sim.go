@@ -84,6 +84,8 @@ type Result struct {
 	// Fingerprint condenses every event and decision of the run, see des.Kernel.Fingerprint: equal runs
 	// have equal fingerprints, whatever the program that wrote their traces.
 	Fingerprint uint64
+	// Events is the number of events that were handled.
+	Events uint64
 }
 
 // initialLevel is the parameter by which a policy is told which level is loaded at the start.

@@ -12,9 +12,9 @@ func expm1(x float64) float64 {
 		halvings++
 	}
 	// The series of (e^x - 1)/x up to x^9/10!, which is below 3e-19 of the sum.
-	sum := 1.0
-	for n := 10.0; n >= 2; n-- {
-		sum = 1 + float64(x*sum)/n
+	sum := inverseFactorials[len(inverseFactorials)-1]
+	for k := len(inverseFactorials) - 2; k >= 0; k-- {
+		sum = inverseFactorials[k] + float64(x*sum)
 	}
 	e := float64(x * sum)
 	for range halvings {
@@ -22,3 +22,6 @@ func expm1(x float64) float64 {
 	}
 	return e
 }
+
+// inverseFactorials are those of (e^x - 1)/x: 1/(k+1)!.
+var inverseFactorials = [10]float64{1, 1. / 2, 1. / 6, 1. / 24, 1. / 120, 1. / 720, 1. / 5040, 1. / 40320, 1. / 362880, 1. / 3628800}

@@ -57,7 +57,7 @@ type Config struct {
 const DefaultPoll = time.Second
 
 // maxActivities bounds what runs at once.
-const maxActivities = 64
+const maxActivities = 256
 
 // Owner is told how activities end. Its methods may start others.
 type Owner interface {
@@ -246,7 +246,7 @@ func (p *Platform) Processor(name string) int {
 	return slices.IndexFunc(p.board.Processors, func(b board.Processor) bool { return b.Name == name })
 }
 
-// Start begins work at the present time. It panics if the work is not positive, the processor unknown, or if 64
+// Start begins work at the present time. It panics if the work is not positive, the processor unknown, or if 256
 // activities run already. After Down it does nothing.
 func (p *Platform) Start(w Work) {
 	if !(w.Nanoseconds > 0) || w.Processor < 0 || w.Processor >= len(p.processors) {

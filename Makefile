@@ -13,7 +13,7 @@ LDFLAGS := -X main.version=$(VERSION)
 IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|cmd/
 PURE = $$($(GO) list ./... | grep -vE '/($(IMPURE))')
 
-.PHONY: all build runtime demo test test-pure test-race test-reference lint bench study-search fuzz clean
+.PHONY: all build runtime demo test bench-kernel test-pure test-race test-reference lint bench study-search fuzz clean
 all: build
 
 build: ## bin/dynofa and bin/dynofa-run
@@ -39,6 +39,9 @@ lint: ## gofmt, go vet, staticcheck, shell scripts
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) run $(STATICCHECK) ./...
+
+bench-kernel: ## the table of docs/performance.md: the kernel beside container/heap, C++ and SimPy
+	$(GO) test -count=1 -timeout 1h -run "^TestPeers$$" ./sim/des -v -peers 15
 
 bench: runtime ## benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...

@@ -199,10 +199,10 @@ func checkRecords(t *testing.T, c sim.Config, r *sim.Result) {
 	slices.SortFunc(byArrival, func(a, b trace.Record) int {
 		return cmp.Or(cmp.Compare(a.Arrival, b.Arrival), cmp.Compare(a.Request, b.Request))
 	})
-	rng := traffic.Stream(c.Scenario.Seed, c.Replication, "noise")
+	source := c.Scenario.Noise.Source(traffic.Stream(c.Scenario.Seed, c.Replication, "noise"))
 	for _, rec := range byArrival {
 		left[rec.Request] = policy.Request{ID: rec.Request, Arrival: rec.Arrival, Deadline: rec.Deadline}
-		noise[rec.Request] = c.Scenario.Noise.Factor(rng)
+		noise[rec.Request] = source.Next()
 	}
 	if len(left) != len(r.Trace.Records) {
 		t.Errorf("%d records of %d requests", len(r.Trace.Records), len(left))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -45,7 +44,7 @@ type server struct {
 	header     trace.Header
 
 	source    source
-	noise     *rand.Rand
+	noise     *traffic.NoiseSource
 	coming    waiting // the request of the pending arrival event
 	expecting bool    // there is one
 
@@ -164,7 +163,7 @@ func (s *server) expect(r policy.Request, ok bool) {
 		return
 	}
 	s.expecting = true
-	s.coming = waiting{Request: r, noise: s.scenario.Noise.Factor(s.noise)}
+	s.coming = waiting{Request: r, noise: s.noise.Next()}
 	s.kernel.At(r.Arrival, des.Arrival, s.self, des.Event{Kind: evArrival, Arg: uint64(r.ID)})
 }
 

@@ -184,7 +184,7 @@ func (c Config) prepare() (*server, error) {
 	s := &server{
 		scenario:   c.Scenario,
 		switchTime: c.Scenario.SwitchTime(policy.Name(c.Policy)), model: model, policy: p, spec: c.Policy,
-		noise:     traffic.Stream(c.seed(), c.Replication, streamName("noise", c.App)),
+		noise:     c.Scenario.Noise.Source(traffic.Stream(c.seed(), c.Replication, streamName("noise", c.App))),
 		lastLevel: -1, lastProcessor: -1,
 	}
 	for _, name := range c.processors() {

@@ -33,6 +33,7 @@ func simCommand() *cli.Command {
 			simSweepCommand(),
 			simReplayCommand(),
 			simExplainCommand(),
+			simNoiseCommand(),
 			simScenariosCommand(),
 		},
 	}

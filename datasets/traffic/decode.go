@@ -244,10 +244,21 @@ func (d *decoder) noise(n *yaml.Node, key string) Noise {
 		return noise
 	}
 	var kind string
+	sigma := 0.0
+	number := func(name string, into *float64) field {
+		return field{name, func(n *yaml.Node, key string) { *into = d.number(n, key) }}
+	}
+	b := &noise.Bursts
 	d.object(n, key,
 		field{"kind", d.text(&kind)},
-		field{"sigma", func(n *yaml.Node, key string) { noise.Sigma = d.number(n, key) }},
+		number("sigma", &sigma), number("mu", &b.Mu), number("threshold", &b.Threshold), number("enter", &b.Enter),
+		number("stay", &b.Stay), number("scale", &b.Scale), number("shape", &b.Shape), number("persist", &b.Persist),
 	)
+	if kind == string(Burst) {
+		b.Sigma = sigma
+	} else {
+		noise.Sigma = sigma
+	}
 	d.require(n, key, "kind")
 	if kind != string(NoNoise) {
 		noise.Kind = NoiseKind(kind)

@@ -93,7 +93,8 @@ func OpenBuiltin(name string) (*File, error) {
 //	disturbances                            {gpu: [{at: 2.47s, slowdown: 1.23, what: a training job starts}]}
 //	co_runners                              [{processor: gpu, on: 5s, off: 10s, slowdown: [1.2, 1.5]}]
 //	events                                  [{at: 10s, kind: limit, to: 80ms}], see Event
-//	noise                                   none, {kind: lognormal, sigma: 0.02} or {kind: exponential}
+//	noise                                   none, {kind: lognormal, sigma: 0.02}, {kind: exponential} or {kind: burst, ...} with the
+//	                                        numbers that "dynofa sim noise" prints
 //	switch_time                             {ladder: 580ms}, by policy
 //	policies                                {ladder: {min_images: 40}}, parameters by policy
 //
@@ -344,9 +345,16 @@ type (
 		Slowdown float64 `yaml:"slowdown"`
 		What     string  `yaml:"what,omitempty"`
 	}
-	noiseFile struct {
-		Kind  string  `yaml:"kind"`
-		Sigma float64 `yaml:"sigma,omitempty"` // a valid scenario's is 0 only where it has no meaning
+	noiseFile struct { // a valid scenario's numbers are 0 only where they have no meaning, or are 0 by default
+		Kind      string  `yaml:"kind"`
+		Sigma     float64 `yaml:"sigma,omitempty"`
+		Mu        float64 `yaml:"mu,omitempty"`
+		Threshold float64 `yaml:"threshold,omitempty"`
+		Enter     float64 `yaml:"enter,omitempty"`
+		Stay      float64 `yaml:"stay,omitempty"`
+		Scale     float64 `yaml:"scale,omitempty"`
+		Shape     float64 `yaml:"shape,omitempty"`
+		Persist   float64 `yaml:"persist,omitempty"`
 	}
 )
 
@@ -378,8 +386,11 @@ func (s *Scenario) Marshal() ([]byte, error) {
 	for i := range s.Events {
 		f.Events = append(f.Events, s.Events[i].file())
 	}
-	if s.Noise.Kind == Lognormal || s.Noise.Kind == Exponential {
-		f.Noise = &noiseFile{string(s.Noise.Kind), s.Noise.Sigma}
+	switch b := s.Noise.Bursts; s.Noise.Kind {
+	case Lognormal, Exponential:
+		f.Noise = &noiseFile{Kind: string(s.Noise.Kind), Sigma: s.Noise.Sigma}
+	case Burst:
+		f.Noise = &noiseFile{string(s.Noise.Kind), b.Sigma, b.Mu, b.Threshold, b.Enter, b.Stay, b.Scale, b.Shape, b.Persist}
 	}
 	for _, d := range s.Disturbances {
 		var steps []stepFile

@@ -321,12 +321,11 @@ func TestSourcesEnd(t *testing.T) {
 // standard errors are sigma/632 (about) and sigma/894.
 func TestNoise(t *testing.T) {
 	for _, sigma := range []float64{0.02, 0.5} {
-		noise := traffic.Noise{Kind: traffic.Lognormal, Sigma: sigma}
-		rng := traffic.Stream(1, 0, "noise")
+		noise := traffic.Noise{Kind: traffic.Lognormal, Sigma: sigma}.Source(traffic.Stream(1, 0, "noise"))
 		const n = 400_000
 		var sum, logs, squares float64
 		for range n {
-			f := noise.Factor(rng)
+			f := noise.Next()
 			sum += f
 			logs += math.Log(f)
 			squares += math.Log(f) * math.Log(f)
@@ -336,7 +335,7 @@ func TestNoise(t *testing.T) {
 			t.Errorf("sigma %v: mean %v and deviation of the logarithm %v", sigma, sum/n, std)
 		}
 	}
-	if got := (traffic.Noise{}).Factor(nil); got != 1 {
+	if got := (traffic.Noise{}).Source(nil).Next(); got != 1 {
 		t.Errorf("no noise gives the factor %v", got)
 	}
 }
@@ -344,13 +343,12 @@ func TestNoise(t *testing.T) {
 // The exponential factor has mean 1, standard deviation 1 and median ln 2. With n = 400,000 the standard
 // errors are 1/632, sqrt(8)/sqrt(4n) = 1/447 and 1/632; four of the largest are allowed.
 func TestExponentialNoise(t *testing.T) {
-	noise := traffic.Noise{Kind: traffic.Exponential}
-	rng := traffic.Stream(1, 0, "exponential noise")
+	noise := traffic.Noise{Kind: traffic.Exponential}.Source(traffic.Stream(1, 0, "exponential noise"))
 	const n = 400_000
 	var sum, squares float64
 	below := 0
 	for range n {
-		f := noise.Factor(rng)
+		f := noise.Next()
 		sum += f
 		squares += f * f
 		if f < math.Ln2 {

@@ -209,7 +209,11 @@ func siftDown(h []item, i int, it item) {
 	c := 2*i + 1
 	for c+1 < len(h) {
 		pair := h[c : c+2 : c+2]
-		c += before(pair[1], pair[0])
+		if l, r := pair[0].at, pair[1].at; l != r { // as nearly always: the sign of a difference of times below 2^63
+			c += int((r - l) >> 63)
+		} else {
+			c += before(pair[1], pair[0])
+		}
 		first := h[c]
 		if before(first, it) == 0 {
 			h[i] = it

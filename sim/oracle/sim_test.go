@@ -69,10 +69,10 @@ func cells() []*traffic.Scenario {
 
 // world repeats what the simulator does with a scenario: request n has the nth noise.
 func world(s *traffic.Scenario, switchTime time.Duration) *oracle.World {
-	rng := traffic.Stream(s.Seed, 0, "noise")
+	noise := s.Noise.Source(traffic.Stream(s.Seed, 0, "noise"))
 	factors := make([]float64, s.Requests)
 	for i := range factors {
-		factors[i] = s.Noise.Factor(rng)
+		factors[i] = noise.Next()
 	}
 	w := &oracle.World{
 		Factor:     func(request int64) float64 { return factors[request] },

@@ -108,10 +108,10 @@ func world(c *sim.Config, run *sim.Result) *oracle.World {
 	if seed == 0 {
 		seed = c.Scenario.Seed
 	}
-	rng := traffic.Stream(seed, c.Replication, "noise")
+	noise := c.Scenario.Noise.Source(traffic.Stream(seed, c.Replication, "noise"))
 	factors := make([]float64, len(run.Trace.Records))
 	for i := range factors {
-		factors[i] = c.Scenario.Noise.Factor(rng)
+		factors[i] = noise.Next()
 	}
 	w := &oracle.World{Factor: func(request int64) float64 { return factors[request] }, InitialLevel: run.Scenario.InitialLevel}
 	for _, s := range run.Profile {

@@ -103,12 +103,12 @@ func (w *world) play(ctx context.Context, spec string, params map[string]string)
 
 // optimum solves for the best in hindsight.
 func (w *world) optimum(ctx context.Context) (*oracle.Solution, error) {
-	rng := traffic.Stream(w.seed, 0, "noise")
+	noise := w.scenario.Noise.Source(traffic.Stream(w.seed, 0, "noise"))
 	p := oracle.Problem{}
 	for i := range w.arrivals.Records {
 		r := &w.arrivals.Records[i]
 		p.Requests = append(p.Requests, policy.Request{ID: r.Request, Arrival: r.Arrival, Deadline: r.Deadline})
-		p.Factors = append(p.Factors, w.scenario.Noise.Factor(rng))
+		p.Factors = append(p.Factors, noise.Next())
 	}
 	for _, s := range w.scenario.Profile("gpu") {
 		p.Profile = append(p.Profile, oracle.Step{At: s.At, Slowdown: s.Slowdown})

@@ -93,6 +93,10 @@ func (p *QDP) explain(o *Observation) []Alternative {
 	if c.due == 0 {
 		return all
 	}
+	if c.wide != nil {
+		c.explainWide(o, all)
+		return all
+	}
 	value := c.firstSteps(o)
 	best := int64(math.MinInt64)
 	for _, v := range value {
@@ -112,6 +116,37 @@ func (p *QDP) explain(o *Observation) []Alternative {
 	}
 	note(&all[len(all)-1], value[len(c.options)])
 	return all
+}
+
+// explainWide fills in the best plan of each first step.
+func (p *QDP) explainWide(o *Observation, all []Alternative) {
+	best := int64(math.MinInt64)
+	value := make([]int64, len(p.wide.ways)+1)
+	for i := range value {
+		c := p.clone()
+		c.wide.only = int16(i)
+		if i == len(p.wide.ways) {
+			c.wide.only = moveDrop
+		}
+		value[i] = math.MinInt64
+		if l := c.searchWide(o); l != nil && l.first != moveNone {
+			value[i] = l.score
+			best = max(best, l.score)
+		}
+	}
+	note := func(a *Alternative, v int64) {
+		if v > math.MinInt64 {
+			a.Value = float64(v-best) / float64(unitValue)
+		}
+	}
+	slack := min(p.slack(&o.Queue[0], o.Now), p.limit)
+	for i := range p.wide.ways {
+		y := &p.wide.ways[i]
+		a := &all[y.level*len(p.model.Processors)+y.processor]
+		a.Chance = float64(p.noise.chance(y.latency[0], slack)) / 65536
+		note(a, value[i])
+	}
+	note(&all[len(all)-1], value[len(value)-1])
 }
 
 // firstSteps returns the value of the best plan that begins with each option, and with a drop;
@@ -143,5 +178,12 @@ func (p *QDP) clone() *QDP {
 	c.trials = append([]uint8(nil), p.trials...)
 	c.options = append(make(options, 0, len(p.base)), p.options...)
 	c.pace = append([]pace(nil), p.pace...)
+	if p.wide != nil {
+		w := *p.wide
+		w.ways = append([]way(nil), w.ways...)
+		w.share = append([]int64(nil), w.share...)
+		w.busy = append([]time.Duration(nil), w.busy...)
+		c.wide = &w
+	}
 	return &c
 }

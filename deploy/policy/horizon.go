@@ -17,6 +17,8 @@ package policy
 type values struct {
 	h [waits + 1]int64
 	g [reach + 1]int64
+	// gain is the value per request in the long run.
+	gain int64
 }
 
 const (
@@ -44,7 +46,7 @@ func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
 		w := int64(i) * cellTicks
 		best := v.after(w)
 		if !drops {
-			best = v.after(w + s[0].latency)
+			best = v.after(w + s[0].step)
 		}
 		for j := range s {
 			r := s.reward(j, min(dueTicks-w, limit))
@@ -54,13 +56,14 @@ func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
 				}
 				continue
 			}
-			best = max(best, r+v.after(w+s[j].latency))
+			best = max(best, r+v.after(w+s[j].step))
 		}
 		if i == 0 {
 			first = best
 		}
 		v.h[i] = best - first
 	}
+	v.gain = first
 }
 
 // next returns E h((x - G)+) for cells x, where gaps G of less than the first from cells are excluded and

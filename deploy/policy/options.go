@@ -4,6 +4,7 @@ package policy
 type option struct {
 	level, processor int
 	latency          int64 // expected, in ticks
+	step             int64 // its part in the time of the service: the same but for batches and several processors
 	value            int64 // of an answer in time, not negative
 	safe             int64 // ticks that suffice with the probability asked for
 	knot             [knots]int64

@@ -51,6 +51,7 @@ type moves struct {
 	limit      int64 // of an inference
 	drop, late bool
 	only       int16 // the only move, moveNone: all
+	caution    int64 // share of the additional value of slower options that does not count, of 1024
 }
 
 // merger holds the cheapest label of a move that is not yet taken.
@@ -134,6 +135,9 @@ func (p *plan) advance(s options, h *merger, m *moves, switching int64) bool {
 		}
 		h.t += s[h.move].latency
 		h.u += r
+		if m.caution > 0 && h.move > 0 {
+			h.u -= (s[h.move].value - s[0].value) >> 10 * m.caution
+		}
 		if l.last != h.move {
 			h.u -= switching
 		}

@@ -248,6 +248,9 @@ type Completion struct {
 	Deadline         time.Duration // of Request, absolute; 0: none
 }
 
+// Size returns the number of requests that were served together, 1 without a batch.
+func (c Completion) Size() int { return max(1, c.Batch) }
+
 // Latency returns the inference's own latency.
 func (c Completion) Latency() time.Duration { return c.End - c.Start }
 

@@ -12,7 +12,9 @@ import (
 // process for those that are to come.
 //
 // What it maximises is the sum over requests of the accuracy of their level times the probability to be
-// on time, plus a price for being on time and less a cost per switch, which are 0 by default. It knows
+// on time, plus a price for being on time and less a cost per switch, which are 0 by default. Of what a
+// level is worth more than the fastest a share is not counted where the head is concerned: what a slower
+// inference brings is known, what it costs those that come rests on a law that was estimated. It knows
 //
 //   - the law of the gaps between arrivals: the last 256 (see gaps);
 //   - by what factor each processor is slower than the table at present (see pace), and each level's own
@@ -39,21 +41,27 @@ type QDP struct {
 	late    option   // the fastest at present
 	pace    []pace   // by processor
 	noise   spread
-	gaps    gaps
 	values  values
 	plan    plan
-
-	due, meanDue time.Duration // from arrival to deadline, 0: not known
-	limit        int64         // of an inference, in ticks
-	floor        unit.Accuracy
-	stale        bool  // options are not up to date
-	row          int   // drops in a row
-	only         int16 // the only first step to be considered, moveNone: all are
+	wide    *wide // nil with one processor and no batches
+	state
+	only int16 // the only first step to be considered, moveNone: all are
 
 	drops, labels  int
 	strict         bool // hopeless requests are given up when alone too
 	price, penalty int64
 	switching      int64
+	caution        int64 // of 1024
+}
+
+// state is what looking at an observation changes, but for what is computed from it.
+type state struct {
+	gaps         gaps
+	due, meanDue time.Duration // from arrival to deadline, 0: not known
+	limit        int64         // of an inference, in ticks
+	floor        unit.Accuracy
+	stale        bool // options are not up to date
+	row          int  // drops in a row
 }
 
 var _ Policy = (*QDP)(nil)
@@ -79,6 +87,7 @@ var qdpEntry = entry{
 		Fidelity: "A method of our own. That the value of the waiting time is a Markov decision process follows from Lindley's recursion; " +
 			"the planner is the hindsight optimum's dynamic programme on what is known. No published policy looks at arrivals.",
 		Params: []Param{
+			{"caution", "0%", "share of what a level is worth more than the fastest that is not counted for the head, 0% to 100%"},
 			{"drops", "1", "requests that may be given up in a row, 0 to 1000000"},
 			{"floor_price", "0", "what a level costs per missing accuracy, as a multiple of what it lacks, 0 to 100"},
 			{"hopeless", "serve", "what becomes of a request that every level would miss while no other waits: serve or drop"},
@@ -95,6 +104,7 @@ var qdpEntry = entry{
 			strict:    s.choice("hopeless", "serve", "drop") == 1,
 			price:     toValue(s.ratio("price", 0, 100)),
 			penalty:   int64(math.Round(float64(s.ratio("floor_price", 0, 100) * 1024))),
+			caution:   int64(s.ratio("caution", 0, 1) * 1024),
 			switching: toValue(s.ratio("switch_cost", 0, 1)),
 			pace:      make([]pace, len(m.Processors)),
 			only:      moveNone,
@@ -105,7 +115,7 @@ var qdpEntry = entry{
 		}
 		for level := range m.Levels {
 			for processor := range m.Processors {
-				if only < 0 || processor == only {
+				if only < 0 && processor < wideProcessors || processor == only {
 					p.base = append(p.base, option{level: level, processor: processor})
 				}
 			}
@@ -120,6 +130,7 @@ var qdpEntry = entry{
 		p.trials = make([]uint8, len(p.base))
 		p.options = make(options, 0, len(p.base))
 		p.noise.init(s.ratio("miss_target", 0, 0.5))
+		p.wide = newWide(m, p.base)
 		p.guess()
 		return p, nil
 	},
@@ -148,10 +159,10 @@ func (p *QDP) Spec() string { return "qdp" }
 func (p *QDP) Observe(c Completion) {
 	p.gaps.ended(c.End)
 	i := p.find(c.Level, c.Processor)
-	if i < 0 {
+	if i < 0 || c.Size() > p.model.Levels[c.Level].Largest(c.Processor) {
 		return
 	}
-	changed := p.learn(i, c.Latency())
+	changed := p.learn(i, c.Size(), c.Latency())
 	if p.due == 0 {
 		return
 	}
@@ -175,10 +186,10 @@ func (p *QDP) find(level, processor int) int {
 	return -1
 }
 
-// learn takes in the latency of a base option, and reports whether the environment changed.
-func (p *QDP) learn(i int, latency time.Duration) bool {
+// learn takes in the latency of a batch at a base option, and reports whether the environment changed.
+func (p *QDP) learn(i, size int, latency time.Duration) bool {
 	b := &p.base[i]
-	predicted := p.bias[i].of(p.model.Levels[b.level].Latency[b.processor])
+	predicted := p.bias[i].of(p.model.Levels[b.level].Of(b.processor, size))
 	r := ratioOf(latency, max(predicted, 1))
 	n := &p.noise
 	band := max(unity+unity/20, n.knot[knotBand]+(n.knot[knotBand]-min(n.knot[knotBand], unity))/4)
@@ -210,10 +221,7 @@ func (p *QDP) prepare() {
 		if expected < shortest {
 			shortest, p.late = expected, o
 		}
-		o.value = toValue(float64(l.Accuracy)) + p.price
-		if lack := p.floor - l.Accuracy; lack > 0 {
-			o.value = max(o.value-toValue(float64(lack))*p.penalty/1024, 0)
-		}
+		o.value, o.step = p.worth(l), o.latency
 		s = s.insert(o)
 	}
 	p.options = s.thin()
@@ -224,6 +232,18 @@ func (p *QDP) prepare() {
 		}
 		o.safe = o.latency * int64(p.noise.safe) >> 16
 	}
+	if p.wide != nil {
+		p.refreshWide()
+	}
+}
+
+// worth returns the value of an answer of a level in time.
+func (p *QDP) worth(l *LevelModel) int64 {
+	value := toValue(float64(l.Accuracy)) + p.price
+	if lack := p.floor - l.Accuracy; lack > 0 {
+		value = max(value-toValue(float64(lack))*p.penalty/1024, 0)
+	}
+	return value
 }
 
 func (p *QDP) iterate(n int) {
@@ -288,8 +308,11 @@ func (p *QDP) follow(o *Observation) {
 
 // Decide plans for the requests in view and answers with the first step.
 func (p *QDP) Decide(o *Observation) Decision {
-	if o.Busy != 0 {
-		return Decision{Action: Wait, Reason: ReasonBusy}
+	if p.wide != nil {
+		return p.decideWide(o)
+	}
+	if d, busy := occupied(o, p.base[0].processor); busy {
+		return d
 	}
 	p.gaps.look(o)
 	p.follow(o)
@@ -352,7 +375,7 @@ func (p *QDP) lay(o *Observation) {
 		}
 		m.only = moveNone
 		if i == 0 {
-			m.only = p.only
+			m.only, m.caution = p.only, p.caution
 		}
 		step := switching
 		if i == 0 && loaded < 0 && o.Level < 0 {

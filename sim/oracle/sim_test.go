@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/traffic"
+	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
+	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
 	"github.com/dynofa/dynofa/sim"
 	"github.com/dynofa/dynofa/sim/oracle"
@@ -164,7 +167,7 @@ func TestNoPolicyDoesBetter(t *testing.T) {
 func specs() []string {
 	var all []string
 	for _, name := range policy.Names() {
-		if name != "static" {
+		if about, err := policy.About(name); err == nil && !strings.Contains(about.Usage, ":") {
 			all = append(all, name)
 		}
 	}
@@ -226,11 +229,65 @@ func TestFromTraceRefuses(t *testing.T) {
 	}{
 		{"empty", "oracle: the trace has no records", &trace.Trace{Header: r.Trace.Header}},
 		{"no family", "oracle: policy: ", &trace.Trace{Records: r.Trace.Records}},
-		{"two processors", "oracle: record 4: served on cpu, others on gpu: the oracle knows one processor", &two},
 		{"unknown level", "oracle: record 6: level 17 is outside [0, 5]", &bad},
 	} {
 		if _, err := oracle.FromTrace(c.trace, oracle.TraceOptions{}); err == nil || !hasPrefix(err, c.want) {
 			t.Errorf("%s: error %v, want %s...", c.name, err, c.want)
+		}
+	}
+	two.Header.Concurrent = true
+	if p, err := oracle.FromTrace(&two, oracle.TraceOptions{}); err != nil || p.Servers != 2 {
+		t.Errorf("two processors: %d servers, error %v", p.Servers, err)
+	}
+}
+
+// TestNoPolicyDoesBetterInBatches is the same with families that have batches, against the exact optimum, and
+// with a slower processor beside, against the bound for two servers. What qdp gains by batches and by the second
+// processor is seen too.
+func TestNoPolicyDoesBetterInBatches(t *testing.T) {
+	f := paper(t)
+	for i := range f.Levels {
+		gpu := &f.Levels[i].Latencies[0]
+		for b := 2; b <= family.MaxBatch; b++ {
+			gpu.Batches = append(gpu.Batches, gpu.Latency*unit.Nanoseconds(1+0.4*float64(b-1)))
+		}
+		f.Levels[i].Latencies = append(f.Levels[i].Latencies, family.Latency{Processor: "cpu", Latency: 3 * gpu.Latency, Origin: lut.Modelled, Source: "invented for a test"})
+	}
+	for i, s := range []*traffic.Scenario{
+		{Arrivals: traffic.Poisson{PerSecond: 20}, Limit: 200 * time.Millisecond},
+		{Arrivals: traffic.Poisson{PerSecond: 35}, Limit: 250 * time.Millisecond},
+	} {
+		s.Name, s.Family, s.Processor, s.Requests, s.Seed = fmt.Sprintf("batches-%d", i), f.Name, "gpu", 300, uint64(31+i)
+		qdp := map[string]float64{}
+		for _, processors := range [][]string{{"gpu"}, {"gpu", "cpu"}} {
+			for _, spec := range append(specs(), "static:0", "static:5") {
+				r, err := sim.Run(t.Context(), sim.Config{Scenario: s, Family: f, Processors: processors, Policy: spec})
+				if err != nil {
+					t.Fatal(err)
+				}
+				regret, best, err := oracle.Regret(t.Context(), r.Trace, oracle.TraceOptions{World: world(s, 0)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if regret < -1e-9 {
+					t.Errorf("%s, %v: %s has %.4f, more than the oracle's %.4f", s.Name, processors, spec, oracle.Achieved(r.Trace), best.EffectiveAccuracy())
+				}
+				if len(processors) == 1 && !best.Exact {
+					t.Errorf("%s: %s", s.Name, best.Method)
+				}
+				if report, err := trace.Replay(r.Trace); err != nil || report.Equal != report.N {
+					t.Errorf("%s, %v: %s: replay %+v, error %v", s.Name, processors, spec, report, err)
+				}
+				if spec == "qdp" {
+					qdp[fmt.Sprint(processors)] = float64(oracle.Achieved(r.Trace))
+				} else if alone, ok := qdp["[gpu]"]; ok && len(processors) == 1 && float64(oracle.Achieved(r.Trace)) > alone+0.02 {
+					t.Errorf("%s: %s has %.4f, qdp %.4f", s.Name, spec, oracle.Achieved(r.Trace), alone)
+				}
+				t.Logf("%s %v %s: %.4f of %.4f, switches %d", s.Name, processors, spec, oracle.Achieved(r.Trace), best.EffectiveAccuracy(), r.Metrics.Switches)
+			}
+		}
+		if qdp["[gpu cpu]"] < qdp["[gpu]"] {
+			t.Errorf("%s: qdp with both processors %.4f, with the GPU alone %.4f", s.Name, qdp["[gpu cpu]"], qdp["[gpu]"])
 		}
 	}
 }

@@ -37,11 +37,12 @@ type TraceOptions struct {
 	AsRecorded bool
 }
 
-// FromTrace makes a problem of a recorded run on one processor: its requests, and the levels of its
-// family in batches of one.
+// FromTrace makes a problem of a recorded run: its requests, and the levels of its family with their
+// batches. If more than one processor served, the problem has as many servers, each as fast as the fastest of them
+// and undisturbed, and [Solve] returns a bound.
 //
-// It returns an error if the trace has no records or an invalid family, if more than one processor
-// served, or one that wraps ErrClosedLoop if the recorded times show a closed loop. A loop whose
+// It returns an error if the trace has no records or an invalid family, if several processors served and a
+// slow-down is below 1, or one that wraps ErrClosedLoop if the recorded times show a closed loop. A loop whose
 // inferences all take the same time cannot be told from periodic arrivals: who knows should not ask.
 func FromTrace(t *trace.Trace, o TraceOptions) (Problem, error) {
 	fail := func(err error) (Problem, error) {
@@ -58,7 +59,7 @@ func FromTrace(t *trace.Trace, o TraceOptions) (Problem, error) {
 	if err != nil {
 		return fail(err)
 	}
-	processor, err := servedOn(t, model)
+	processor, servers, err := servedOn(t, model)
 	if err != nil {
 		return fail(err)
 	}
@@ -66,9 +67,23 @@ func FromTrace(t *trace.Trace, o TraceOptions) (Problem, error) {
 		return fail(ErrClosedLoop)
 	}
 	var p Problem
-	for _, l := range model.Levels {
-		p.Levels = append(p.Levels, Level{Accuracy: l.Accuracy, Latency: []time.Duration{l.Latency[processor]}})
+	for i := range model.Levels {
+		l := &model.Levels[i]
+		level := Level{Accuracy: l.Accuracy}
+		for q := range model.Processors {
+			if servers == 1 && q != processor {
+				continue
+			}
+			for b := 1; b <= l.Largest(q); b++ {
+				if b > len(level.Latency) {
+					level.Latency = append(level.Latency, l.Of(q, b))
+				}
+				level.Latency[b-1] = min(level.Latency[b-1], l.Of(q, b))
+			}
+		}
+		p.Levels = append(p.Levels, level)
 	}
+	p.Servers = servers
 	for i := range t.Records {
 		r := &t.Records[i]
 		p.Requests = append(p.Requests, policy.Request{ID: r.Request, Arrival: r.Arrival, Deadline: r.Deadline})
@@ -79,6 +94,12 @@ func FromTrace(t *trace.Trace, o TraceOptions) (Problem, error) {
 		return p, nil
 	}
 	p.Profile, p.SwitchTime, p.InitialLevel = w.Profile, w.SwitchTime, w.InitialLevel
+	if servers > 1 {
+		p.Profile, p.SwitchTime, p.InitialLevel = nil, 0, 0
+		if slices.ContainsFunc(w.Profile, func(s Step) bool { return s.Slowdown < 1 }) {
+			return fail(errors.New("several processors served, and one was faster than the family says at times"))
+		}
+	}
 	if w.Factor != nil {
 		for _, r := range p.Requests {
 			p.Factors = append(p.Factors, w.Factor(r.ID))
@@ -115,23 +136,21 @@ func Achieved(t *trace.Trace) unit.Accuracy {
 	return unit.Accuracy(fromFixed(sum) / max(1, float64(len(t.Records))))
 }
 
-// servedOn returns the processor that served, the first one if none did.
-func servedOn(t *trace.Trace, m *policy.Model) (int, error) {
-	used := -1
+// servedOn returns the processor that served, the first one if none did, and how many did.
+func servedOn(t *trace.Trace, m *policy.Model) (processor, servers int, err error) {
+	used := make([]bool, len(m.Processors))
 	for i := range t.Records {
 		d := &t.Records[i].Decision
 		if err := d.Check(m); err != nil {
-			return 0, fmt.Errorf("record %d: %w", i+1, err)
+			return 0, 0, fmt.Errorf("record %d: %w", i+1, err)
 		}
-		if d.Action != policy.Serve {
-			continue
+		if d.Action == policy.Serve && !used[d.Processor] {
+			used[d.Processor] = true
+			processor = d.Processor
+			servers++
 		}
-		if used >= 0 && d.Processor != used {
-			return 0, fmt.Errorf("record %d: served on %s, others on %s: the oracle knows one processor", i+1, m.Processors[d.Processor], m.Processors[used])
-		}
-		used = d.Processor
 	}
-	return max(0, used), nil
+	return processor, max(1, servers), nil
 }
 
 // recordedFactors returns by how much each inference took longer than its level does.
@@ -162,7 +181,7 @@ func factorOf(r *trace.Record, levels []Level) (float64, bool) {
 	if !r.Outcome.Answered() {
 		return 0, false
 	}
-	return float64(r.End-r.Start) / float64(levels[r.Decision.Level].Latency[0]), true
+	return float64(r.End-r.Start) / float64(levels[r.Decision.Level].Latency[r.Decision.Size()-1]), true
 }
 
 // closedLoop reports whether arrivals follow answers: every request came after the answer to the one before,

@@ -20,7 +20,7 @@ import (
 
 // sequences is how many random runs each property is tried on, steps how many events a run has.
 const (
-	sequences = 20
+	sequences = 10
 	steps     = 300
 )
 

@@ -34,7 +34,7 @@ func (v Verdict) String() string {
 }
 
 // maxNeeded bounds the search for the number of requests.
-const maxNeeded = 1 << 40
+const maxNeeded = 1 << 29
 
 // EarlyStopping is LoadGen's rule for ending a run before its full length: t misses of n requests meet the target p
 // if the binomial distribution function at t, with n trials of probability 1-p, is at most 1-confidence. It takes

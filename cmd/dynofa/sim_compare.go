@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -23,11 +24,14 @@ func comparison(name, usage, policies string) *cli.Command {
 	var p planFlags
 	var sinks sinkFlags
 	var save bool
+	var tradeoff string
 	flags := append(append(f.flags(), p.flags(policies)...), sinks.flags()...)
 	return &cli.Command{
 		Name:  name,
 		Usage: usage,
-		Flags: append(flags, &cli.BoolFlag{Name: "save", Usage: "keep the results in the study, and take what is there already", Destination: &save}),
+		Flags: append(flags,
+			&cli.StringFlag{Name: "tradeoff", Usage: "draw SLO attainment against accuracy, with intervals, to `FILE.svg`, .png or .pdf", Destination: &tradeoff},
+			&cli.BoolFlag{Name: "save", Usage: "keep the results in the study, and take what is there already", Destination: &save}),
 		Action: func(c *cli.Context) error {
 			plan, err := p.plan(c)
 			if err != nil {
@@ -36,7 +40,7 @@ func comparison(name, usage, policies string) *cli.Command {
 			if name == "run" && len(plan.Specs) != 1 {
 				return command.Usagef("sim run simulates one policy, sim compare several")
 			}
-			if err := sinks.check(); err != nil {
+			if err := errors.Join(sinks.check(), checkPlotPath(tradeoff)); err != nil {
 				return err
 			}
 			changes, err := f.overrides()
@@ -67,6 +71,11 @@ func comparison(name, usage, policies string) *cli.Command {
 			results, err := simstudy.Run(c.Context, plan)
 			if err != nil {
 				return err
+			}
+			if tradeoff != "" {
+				if err := plotTradeoff(tradeoff, &results[0]); err != nil {
+					return err
+				}
 			}
 			if err := sinks.write(c, &plan.Cells[0], plan.Specs); err != nil {
 				return err

@@ -83,3 +83,34 @@ func plotSweep(path string, m simstudy.Measure, results []simstudy.CellResult) e
 	}
 	return figure.Save(path)
 }
+
+// plotTradeoff draws SLO attainment against the accuracy of answered requests, for each policy and application.
+func plotTradeoff(path string, r *simstudy.CellResult) error {
+	x, _ := simstudy.MeasureNamed("accuracy served")
+	y, _ := simstudy.MeasureNamed("SLO")
+	estimate := func(m simstudy.Measure, p *simstudy.PolicyResult) simplot.Estimate {
+		v := m.Of(p)
+		return simplot.Estimate{Mean: m.Factor * v.Mean, Low: m.Factor * v.Low, High: m.Factor * v.High, Missing: v.N == 0 || v.Mean == 0 && m.Name == x.Name}
+	}
+	f := r.Cell.Apps[0].Family
+	picture := simplot.Tradeoff{
+		Title: r.Cell.Apps[0].Scenario.Title, Y: "SLO attainment: requests on time (%)",
+		X:     fmt.Sprintf("mean accuracy of answered requests (%%), %s", f.Levels[0].AccuracyOrigin),
+		Notes: []string{fmt.Sprintf("Simulated: latency %s, %s.", f.Levels[0].Latencies[0].Origin, f.Levels[0].Latencies[0].Source)},
+	}
+	for i := range r.Apps {
+		for k := range r.Apps[i].Policies {
+			p := &r.Apps[i].Policies[k]
+			name := p.Spec.String()
+			if len(r.Apps) > 1 {
+				name = r.Apps[i].Name + ": " + name
+			}
+			picture.Marks = append(picture.Marks, simplot.TradeoffPoint{Name: name, X: estimate(x, p), Y: estimate(y, p)})
+		}
+	}
+	figure, err := picture.Figure()
+	if err != nil {
+		return err
+	}
+	return figure.Save(path)
+}

@@ -66,7 +66,8 @@ func widen(low, high, lowest, highest float64) (float64, float64) {
 // point is a policy in a comparison.
 type point struct {
 	name            string
-	x, y, low, high float64 // per cent
+	x, y, low, high float64 // interval in y
+	left, right     float64 // interval in x; both 0: none
 	glyph           draw.GlyphStyle
 }
 
@@ -81,6 +82,9 @@ func (ps policies) DataRange() (xmin, xmax, ymin, ymax float64) {
 	var all plotter.XYs
 	for _, p := range ps {
 		all = append(all, plotter.XY{X: p.x, Y: p.low}, plotter.XY{X: p.x, Y: p.high})
+		if p.right > p.left {
+			all = append(all, plotter.XY{X: p.left, Y: p.y}, plotter.XY{X: p.right, Y: p.y})
+		}
 	}
 	if len(all) == 0 {
 		return 0, 100, 0, 100
@@ -99,8 +103,17 @@ func (ps policies) Plot(c draw.Canvas, p *plot.Plot) {
 		c.StrokeLine2(line, at.X, low, at.X, high)
 		c.StrokeLine2(line, at.X-3, low, at.X+3, low)
 		c.StrokeLine2(line, at.X-3, high, at.X+3, high)
+		if q.right > q.left {
+			left, right := x(q.left), x(q.right)
+			c.StrokeLine2(line, left, at.Y, right, at.Y)
+			c.StrokeLine2(line, left, at.Y-3, left, at.Y+3)
+			c.StrokeLine2(line, right, at.Y-3, right, at.Y+3)
+		}
 		c.DrawGlyph(q.glyph, at)
 		taken = append(taken, vg.Rectangle{Min: vg.Point{X: at.X - 5, Y: min(low, at.Y-5)}, Max: vg.Point{X: at.X + 5, Y: max(high, at.Y+5)}})
+		if q.right > q.left {
+			taken = append(taken, vg.Rectangle{Min: vg.Point{X: x(q.left), Y: at.Y - 3}, Max: vg.Point{X: x(q.right), Y: at.Y + 3}})
+		}
 	}
 	style := base.Text(9.5, base.Black, draw.XLeft, draw.YCenter)
 	for _, q := range ps {

@@ -56,6 +56,8 @@ func (e *MissingError) Error() string {
 type Predictor struct {
 	space       *supernet.Space
 	table       map[Key]unit.Nanoseconds
+	spreads     map[Key]spread
+	power       unit.Watts
 	calibration Calibration
 	resolutions []int
 	sumsAt      []*resolutionSums // by resolution in pixels; nil where the table has none
@@ -78,9 +80,10 @@ func NewPredictor(t *Table, s *supernet.Space) (*Predictor, error) {
 	if t.Space != s.Name {
 		return nil, fmt.Errorf("lut: the table of %s/%s is for space %q, not %q", t.Point.Device, t.Point.Processor, t.Space, s.Name)
 	}
-	p := &Predictor{space: s, table: make(map[Key]unit.Nanoseconds, len(t.Entries)), calibration: t.Calibration, point: t.Point}
+	p := &Predictor{space: s, table: make(map[Key]unit.Nanoseconds, len(t.Entries)), spreads: make(map[Key]spread, len(t.Entries)), power: t.Power, calibration: t.Calibration, point: t.Point}
 	for _, e := range t.Entries {
 		p.table[e.Key] = e.Latency.Central()
+		p.spreads[e.Key] = spreadOf(e.Latency)
 	}
 	p.resolutions = t.Resolutions()
 	if len(p.resolutions) > 0 && p.resolutions[0] == 0 { // entries that serve every resolution

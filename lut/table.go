@@ -63,8 +63,11 @@ type Table struct {
 	// judge sums over Entries.
 	Networks    []NetworkLatency
 	Calibration Calibration
-	Grade       Grade // of the table as a whole
-	Warnings    []string
+	// Power is what the device draws while it runs these networks, averaged over their time: measured or
+	// given, as Provenance says. 0: unknown. With it latencies become energies.
+	Power    unit.Watts
+	Grade    Grade // of the table as a whole
+	Warnings []string
 }
 
 // Fact is one named item of provenance.
@@ -111,6 +114,9 @@ func (t *Table) Validate() error {
 	}
 	if err := t.Point.validate(); err != nil {
 		errs = append(errs, err)
+	}
+	if w := float64(t.Power); !(w >= 0 && w <= maxPower) {
+		errs = append(errs, fmt.Errorf("power %g W is outside [0, %g]", w, float64(maxPower)))
 	}
 	if err := errors.Join(t.Calibration.validate(), t.Grade.Validate()); err != nil {
 		errs = append(errs, err)
@@ -198,6 +204,9 @@ func (p OperatingPoint) validate() error {
 	}
 	return nil
 }
+
+// maxPower bounds what an embedded device may draw, in watts.
+const maxPower = 1e4
 
 // maxErrors bounds the list that Validate joins.
 const maxErrors = 10

@@ -41,10 +41,12 @@ func (e *SyntaxError) Error() string {
 // maxExpression bounds the length of an expression in bytes.
 const maxExpression = 256
 
-// ParseConstraint reads a constraint: a quantity (accuracy, latency, macs, params or memory), for a
-// latency the name of an operating point in brackets or none for the first, <= or >=, and a number with
-// a unit. Accuracies are "75%" or "0.75"; latencies have ns, us, ms or s; counts may have k, M or G;
-// memory has B, kB, MB, GB, KiB, MiB or GiB. Errors are *SyntaxError.
+// ParseConstraint reads a constraint: a quantity (accuracy, latency, p99, meets, energy, macs, params, memory
+// or activations), for a latency, p99 or energy the name of an operating point in brackets or none for the
+// first, <= or >=, and a number with a unit. meets is the probability to end in time: "meets(60ms) >= 99%",
+// "meets(gpu,60ms) >= 0.99". Accuracies and probabilities are "75%" or "0.75"; latencies have ns, us, ms or
+// s; energies uJ, mJ or J; counts may have k, M or G; memory and activations have B, kB, MB, GB, KiB, MiB or
+// GiB. Errors are *SyntaxError.
 func ParseConstraint(text string) (Constraint, error) {
 	p := parser{text: text}
 	q, err := p.quantity()
@@ -86,12 +88,11 @@ func ParseQuantity(text string) (Quantity, error) {
 func (c Constraint) String() string {
 	number := strconv.FormatFloat(c.Bound, 'g', -1, 64)
 	switch c.Quantity.Kind {
-	case KindLatency:
-		number += "ns"
-		if ms := strconv.FormatFloat(c.Bound/1e6, 'g', -1, 64); sameNumber(ms, 1e6, c.Bound) {
-			number = ms + "ms"
-		}
-	case KindMemory:
+	case KindLatency, KindP99:
+		number = latencyText(c.Bound)
+	case KindEnergy:
+		number += "J"
+	case KindMemory, KindActivations:
 		number += "B"
 	case KindMACs, KindParams:
 		if m := strconv.FormatFloat(c.Bound/1e6, 'g', -1, 64); c.Bound >= 1e5 && sameNumber(m, 1e6, c.Bound) {
@@ -151,7 +152,7 @@ func (p *parser) quantity() (Quantity, error) {
 	}
 	p.space()
 	from := p.at
-	for p.at < len(p.text) && p.text[p.at] >= 'a' && p.text[p.at] <= 'z' {
+	for p.at < len(p.text) && (p.text[p.at] >= 'a' && p.text[p.at] <= 'z' || p.at > from && p.text[p.at] >= '0' && p.text[p.at] <= '9') {
 		p.at++
 	}
 	q := Quantity{Kind: Kind(p.text[from:p.at])}
@@ -165,9 +166,12 @@ func (p *parser) quantity() (Quantity, error) {
 		return Quantity{}, p.failf("%s", unknownKind(string(name)))
 	}
 	if p.at == len(p.text) || p.text[p.at] != '(' {
+		if q.Kind == KindMeets {
+			return Quantity{}, p.failf("meets wants a latency in brackets, as in meets(60ms)")
+		}
 		return q, nil
 	}
-	if q.Kind != KindLatency {
+	if !q.Kind.atPoint() {
 		return Quantity{}, p.failf("%s has no operating point", q.Kind)
 	}
 	end := strings.IndexByte(p.text[p.at:], ')')
@@ -175,25 +179,56 @@ func (p *parser) quantity() (Quantity, error) {
 		return Quantity{}, p.failf("the bracket is not closed")
 	}
 	q.Point = strings.TrimSpace(p.text[p.at+1 : p.at+end])
-	if err := checkPointName(q.Point); err != nil {
-		p.at++
-		return Quantity{}, p.failf("%v", err)
+	if q.Kind == KindMeets {
+		var ok bool
+		if q.Point, q.Limit, ok = cutLimit(q.Point); !ok {
+			p.at++
+			return Quantity{}, p.failf("%q does not end in a latency like 60ms", q.Point)
+		}
+	}
+	if q.Kind != KindMeets || q.Point != "" {
+		if err := checkPointName(q.Point); err != nil {
+			p.at++
+			return Quantity{}, p.failf("%v", err)
+		}
 	}
 	p.at += end + 1
 	return q, nil
 }
 
+// cutLimit takes the latency off the end of "60ms" or "gpu,60ms".
+func cutLimit(text string) (point string, limit unit.Nanoseconds, ok bool) {
+	comma := strings.LastIndexByte(text, ',')
+	p := parser{text: text, at: comma + 1}
+	p.space()
+	ns, err := p.bound(KindLatency)
+	if err != nil || ns == 0 {
+		return text, 0, false
+	}
+	if comma < 0 {
+		return "", unit.Nanoseconds(ns), true
+	}
+	if point = strings.TrimSpace(text[:comma]); point == "" {
+		return text, 0, false
+	}
+	return point, unit.Nanoseconds(ns), true
+}
+
 // unitFactors are the units that a number of each kind may have; "" is no unit.
 var unitFactors = map[Kind]map[string]float64{
 	KindLatency: {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9},
+	KindP99:     {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9},
+	KindEnergy:  {"uJ": 1e-6, "mJ": 1e-3, "J": 1},
 	KindMACs:    {"": 1, "k": 1e3, "M": 1e6, "G": 1e9},
 	KindParams:  {"": 1, "k": 1e3, "M": 1e6, "G": 1e9},
 	KindMemory:  {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30},
+
+	KindActivations: {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30},
 }
 
 // unitNames lists them for messages.
 var unitNames = map[Kind]string{
-	KindLatency: "ns, us, ms or s", KindMACs: "k, M, G or none", KindParams: "k, M, G or none", KindMemory: "B, kB, MB, GB, KiB, MiB or GiB",
+	KindLatency: "ns, us, ms or s", KindP99: "ns, us, ms or s", KindEnergy: "uJ, mJ or J", KindActivations: "B, kB, MB, GB, KiB, MiB or GiB", KindMACs: "k, M, G or none", KindParams: "k, M, G or none", KindMemory: "B, kB, MB, GB, KiB, MiB or GiB",
 }
 
 // bound reads the rest of the text as a number with a unit.
@@ -202,7 +237,7 @@ func (p *parser) bound(kind Kind) (float64, error) {
 	if rest == "" {
 		return 0, p.failf("a number is missing")
 	}
-	if kind == KindAccuracy {
+	if kind == KindAccuracy || kind == KindMeets {
 		a, err := unit.ParseAccuracy(rest)
 		if err != nil {
 			return 0, p.failf("%v", err)

@@ -79,7 +79,7 @@ func (Exact) Search(ctx context.Context, v *Evaluator) error {
 func (j *judge) onObjectives() error {
 	for _, b := range j.bounds {
 		good := AtMost
-		if b.Quantity.Kind == KindAccuracy {
+		if b.Quantity.Kind.maximised() {
 			good = AtLeast
 		}
 		if !slices.Contains(j.objectives, b.column) || b.Side != good {

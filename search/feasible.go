@@ -80,7 +80,7 @@ func feasible(p Problem) ([]supernet.Arch, error) {
 			return nil, err
 		}
 		q := c.Quantity
-		if q.Kind == KindLatency && q.Point == "" {
+		if q.Kind.atPoint() && q.Point == "" {
 			q.Point = p.Point
 		}
 		return nil, fmt.Errorf("search: %w", &InfeasibleError{Constraints: []Constraint{c}, Proven: true, Nearest: nearest, Values: []Value{{q, value}}})

@@ -18,13 +18,15 @@ type judge struct {
 	columns    []column
 	objectives []int // columns
 	bounds     []bound
-	params     bool // whether a column needs them
+	slots      [][]supernet.Slot // by resolution in pixels; nil if no column needs blocks
 }
 
 // column is a quantity and how it comes about.
 type column struct {
 	Quantity
 	latency Latency // of a latency
+	// predict is what works out other quantities of an operating point.
+	predict func(a supernet.Arch) (float64, error)
 }
 
 // bound is a constraint on a column.
@@ -43,7 +45,7 @@ const (
 const maxColumns = 16
 
 func newJudge(p Problem) (*judge, error) {
-	j := &judge{space: p.Space, columns: []column{{Quantity: Quantity{Kind: KindAccuracy}}, {Quantity: Quantity{KindLatency, p.Point}, latency: p.Latency}}}
+	j := &judge{space: p.Space, columns: []column{{Quantity: Quantity{Kind: KindAccuracy}}, {Quantity: Quantity{Kind: KindLatency, Point: p.Point}, latency: p.Latency}}}
 	for _, q := range p.objectives() {
 		i, err := j.column(p, q)
 		if err != nil {
@@ -76,7 +78,7 @@ func newJudge(p Problem) (*judge, error) {
 
 // column returns the index of a quantity, which it adds if need be.
 func (j *judge) column(p Problem, q Quantity) (int, error) {
-	if q.Kind == KindLatency && q.Point == "" {
+	if q.Kind.atPoint() && q.Point == "" {
 		q.Point = p.Point
 	}
 	for i, c := range j.columns {
@@ -86,18 +88,23 @@ func (j *judge) column(p Problem, q Quantity) (int, error) {
 	}
 	c := column{Quantity: q}
 	switch q.Kind {
-	case KindLatency:
-		for _, point := range p.Also {
-			if point.Name == q.Point {
-				c.latency = point.Latency
-			}
-		}
-		if c.latency == nil {
+	case KindLatency, KindP99, KindEnergy, KindMeets:
+		at := p.at(q.Point)
+		if at == nil {
 			return 0, fmt.Errorf("there is no operating point %q, only %s", q.Point, p.pointNames())
 		}
-	case KindParams, KindMemory:
-		j.params = true
-	case KindMACs:
+		if q.Kind == KindLatency {
+			c.latency = at
+			break
+		}
+		var err error
+		if c.predict, err = predictor(p, q, at); err != nil {
+			return 0, err
+		}
+	case KindMACs, KindParams, KindMemory, KindActivations:
+		if j.slots == nil {
+			j.slots = slotsOf(p)
+		}
 	default:
 		return 0, fmt.Errorf("%s", unknownKind(string(q.Kind)))
 	}
@@ -110,12 +117,9 @@ func (j *judge) column(p Problem, q Quantity) (int, error) {
 
 // costs fills all columns but accuracy with the quantities of a canonical architecture.
 func (j *judge) costs(a supernet.Arch, row *[maxColumns]float64) error {
-	params := int64(0)
-	if j.params {
-		var err error
-		if params, err = j.space.Params(a); err != nil {
-			return err
-		}
+	var n counts
+	if j.slots != nil {
+		n = count(j.slots[a.R], &a)
 	}
 	for i := columnLatency; i < len(j.columns); i++ {
 		switch c := &j.columns[i]; c.Kind {
@@ -128,16 +132,23 @@ func (j *judge) costs(a supernet.Arch, row *[maxColumns]float64) error {
 				return &PredictionError{a, quantityLatency, l}
 			}
 			row[i] = float64(latency)
-		case KindMACs:
-			n, err := j.space.MACs(a)
+		case KindP99, KindEnergy, KindMeets:
+			v, err := c.predict(a)
 			if err != nil {
-				return err
+				return fmt.Errorf("%v of %v: %w", c.Quantity, a, err)
 			}
-			row[i] = float64(n)
+			if !(v >= 0) || math.IsInf(v, 0) {
+				return &PredictionError{a, c.Quantity.String(), v}
+			}
+			row[i] = v
+		case KindMACs:
+			row[i] = float64(n.macs)
 		case KindParams:
-			row[i] = float64(params)
+			row[i] = float64(n.params)
 		case KindMemory:
-			row[i] = float64(params) * bytesPerParam
+			row[i] = float64(n.params) * bytesPerParam
+		case KindActivations:
+			row[i] = float64(n.activations) * bytesPerParam
 		}
 	}
 	return nil

@@ -34,6 +34,8 @@ type Result struct {
 	Seed             uint64
 	Reference        Objectives
 	Accuracy         accuracy.Description // where the accuracies come from
+	// AccuracyErrors are the predictor's errors at the resolutions; nil if it does not know them.
+	AccuracyErrors []AccuracyError
 }
 
 // Supernet returns the space that was searched.

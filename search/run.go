@@ -98,7 +98,7 @@ func (v *Evaluator) result(p Problem) (*Result, error) {
 		Evaluations: len(v.scores), Generations: v.generation, Stop: v.stop, Reason: v.reason, History: v.history,
 		Space: p.Space.Name, SpaceDescription: p.Space.Description(), Resolutions: p.Resolutions(), Objectives: p.Objectives, Constraints: p.Constraints, Method: v.settings.Method.String(),
 		Population: v.settings.Population, Budget: v.settings.Evaluations, Seed: v.settings.Seed,
-		Reference: v.reference, Accuracy: p.Accuracy.Describe(),
+		Reference: v.reference, Accuracy: p.Accuracy.Describe(), AccuracyErrors: AccuracyErrors(p.Accuracy, p.Resolutions()),
 	}
 	genomes, scores := v.Front()
 	for i, g := range genomes {

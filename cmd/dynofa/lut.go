@@ -69,6 +69,7 @@ func (t *tableFlags) load(c *cli.Context) (*lut.Table, error) {
 
 func lutImportCommand() *cli.Command {
 	var db, format, space, source string
+	var power float64
 	var point lut.OperatingPoint
 	var clocks clockFlags
 	return &cli.Command{
@@ -82,6 +83,7 @@ func lutImportCommand() *cli.Command {
 			command.ProcessorFlag(&point.Processor, ""),
 			command.SpaceFlag(&space, "ofa-mbv3-w1.2"),
 			&cli.StringFlag{Name: "power-mode", Usage: "power `MODE` that the numbers were taken in, if known", Destination: &point.PowerMode},
+			&cli.Float64Flag{Name: "power", Usage: "`WATTS` that the device drew meanwhile, on average; with it latencies become energies", Destination: &power},
 			&cli.StringFlag{Name: "source", Usage: "one `LINE` that says where the files come from", Destination: &source},
 		}, clocks.flags(" that the numbers were taken at, if known")...),
 		Action: func(c *cli.Context) error {
@@ -103,6 +105,10 @@ func lutImportCommand() *cli.Command {
 			})
 			if err != nil {
 				return err
+			}
+			if c.IsSet("power") {
+				table.Power = unit.Watts(power)
+				table.Provenance = append(table.Provenance, lut.Fact{Name: "power", Value: "given on import, not measured by this program"})
 			}
 			study, err := createStudy(c.Context, db)
 			if err != nil {

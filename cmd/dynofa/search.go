@@ -45,6 +45,7 @@ type searchFlags struct {
 	also                    cli.Int64Slice
 	objectives, constraints cli.StringSlice
 	settings                search.Settings
+	deadline                time.Duration
 }
 
 // searchMethods are the values of --method.
@@ -76,11 +77,12 @@ func searchRunCommand() *cli.Command {
 			&cli.StringFlag{Name: "resolutions", Usage: "input resolutions to search, `R,R,...`; default all that space and table share", Destination: &f.resolutions},
 			&cli.StringFlag{Name: "method", Value: "memetic", Usage: "`NAME` of the method: memetic, nsga2, random, exact (additive accuracies only), ofa (the baseline, one constraint)", Destination: &f.method},
 			&cli.Int64SliceFlag{Name: "also-table", Usage: "`ID` of the table of a further operating point, for objectives and constraints", Destination: &f.also},
-			&cli.StringSliceFlag{Name: "objective", Usage: "what to improve, 2 to 4 times: accuracy, latency(`POINT`), macs, params, memory; default accuracy and latency", Destination: &f.objectives},
+			&cli.StringSliceFlag{Name: "objective", Usage: "what to improve, 2 to 4 times: accuracy, latency(`POINT`), p99(POINT), energy(POINT), 'meets(POINT,60ms)', macs, params, memory, activations; default accuracy and latency", Destination: &f.objectives},
 			&cli.StringSliceFlag{Name: "constraint", Usage: "`EXPRESSION` to keep, as in 'latency(gpu) <= 25ms', 'accuracy >= 75%', 'params <= 6M'", Destination: &f.constraints},
 			&cli.IntFlag{Name: "evaluations", Usage: "budget of predicted networks", Value: search.DefaultEvaluations, Destination: &f.settings.Evaluations},
 			&cli.IntFlag{Name: "population", Usage: "candidates that a generation keeps", Value: search.DefaultPopulation, Destination: &f.settings.Population},
 			&cli.IntFlag{Name: "workers", Usage: "goroutines that predict; 0: one for each processor. The result does not depend on it", Destination: &f.settings.Workers},
+			deadlineFlag(&f.deadline),
 			command.SeedFlag(&f.settings.Seed),
 			command.OutputFlag(&f.format),
 		),
@@ -107,18 +109,17 @@ func searchRunCommand() *cli.Command {
 				return err
 			}
 			defer study.Close()
-			in, err := f.inputs(c.Context, study, rs)
+			in, err := f.inputs(c.Context, study, rs, objectives, constraints)
 			if err != nil {
 				return err
 			}
-			in.Problem.Objectives, in.Problem.Constraints = objectives, constraints
 			in.Settings = f.settings
 			in.Settings.Method = method
 			run, err := findOrSearch(c, study, in)
 			if err != nil {
 				return err
 			}
-			return printFront(c, run, f.format, 12)
+			return printFront(c, study, run, frontOptions{f.format, 12, f.deadline})
 		},
 	}
 }
@@ -143,7 +144,7 @@ func (f *searchFlags) expressions() (objectives []search.Quantity, constraints [
 }
 
 // inputs reads the tables and opens the predictors.
-func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []int) (store.Inputs, error) {
+func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []int, objectives []search.Quantity, constraints []search.Constraint) (store.Inputs, error) {
 	var in store.Inputs
 	table, err := f.table.find(ctx, study)
 	if err != nil {
@@ -154,6 +155,8 @@ func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []in
 	}
 	in.Table, in.Problem.Point = table, table.Point.Processor
 	names := map[string]bool{in.Problem.Point: true}
+	aliases := map[string]string{}
+	addAlias(aliases, table, in.Problem.Point)
 	for _, id := range f.also.Value() {
 		other, err := study.Table(ctx, lut.Query{ID: id})
 		if err != nil {
@@ -165,10 +168,42 @@ func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []in
 		}
 		name := pointName(other.Point, id, names)
 		names[name] = true
+		addAlias(aliases, other, name)
 		in.Also = append(in.Also, other)
 		in.Problem.Also = append(in.Problem.Also, search.Point{Name: name, Latency: latency})
 	}
+	for i := range objectives {
+		renamePoint(aliases, &objectives[i])
+	}
+	for i := range constraints {
+		renamePoint(aliases, &constraints[i].Quantity)
+	}
+	in.Problem.Objectives, in.Problem.Constraints = objectives, constraints
 	return in, nil
+}
+
+// addAlias notes that an operating point is meant by its processor with its power mode or table too:
+// "cpu,15W", "cpu,3".
+func addAlias(aliases map[string]string, t *lut.Table, name string) {
+	aliases[fmt.Sprintf("%s,%d", t.Point.Processor, t.ID)] = name
+	if t.Point.PowerMode == "" {
+		return
+	}
+	alias := t.Point.Processor + "," + t.Point.PowerMode
+	if _, taken := aliases[alias]; !taken {
+		aliases[alias] = name
+	}
+}
+
+// renamePoint puts a point's name in place of its alias; "cpu, 15W" is as good as "cpu,15W".
+func renamePoint(aliases map[string]string, q *search.Quantity) {
+	parts := strings.Split(q.Point, ",")
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	if name, ok := aliases[strings.Join(parts, ",")]; ok {
+		q.Point = name
+	}
 }
 
 // pointName returns the shortest name that no other operating point has: the processor; with the power
@@ -287,67 +322,6 @@ func searchProgress(c *cli.Context) func(search.Progress) {
 		}
 		fmt.Fprintf(c.App.ErrWriter, "search: %d of %d evaluations, %d on the front, hypervolume %.5g%s\n", p.Evaluations, p.Budget, p.Front, p.Hypervolume, left)
 	}
-}
-
-// printFront prints a run and at most limit candidates of its front in text form, evenly spaced;
-// all of them for machines.
-func printFront(c *cli.Context, run *store.Run, format string, limit int) error {
-	r := run.Result
-	if format == command.FormatText {
-		stop := string(r.Stop)
-		if r.Reason != "" {
-			stop += ": " + r.Reason
-		}
-		fmt.Fprintf(c.App.Writer, "search %d: %d networks on the front, %d evaluations (%s), seed %d, %s\n",
-			run.ID, len(r.Front), r.Evaluations, stop, r.Seed, r.Method)
-	} else {
-		limit = len(r.Front)
-	}
-	g := &command.Grid{Head: []string{"accuracy", "latency", "macs"}}
-	if len(r.Front) > 0 {
-		for _, o := range r.Front[0].Others {
-			g.Head = append(g.Head, o.Quantity.String())
-		}
-	}
-	g.Head = append(g.Head, "arch")
-	shown := 0
-	for i := range r.Front {
-		if len(r.Front) > limit && i*(limit-1)/(len(r.Front)-1) < shown {
-			continue
-		}
-		shown++
-		f := r.Front[i]
-		if format == command.FormatText {
-			row := []any{f.Accuracy, f.Latency, fmt.Sprintf("%.1f M", float64(f.MACs)/1e6)}
-			for _, o := range f.Others {
-				row = append(row, o.Quantity.Format(o.Value))
-			}
-			g.Add(append(row, f.Arch)...)
-		} else {
-			row := []any{float64(f.Accuracy), float64(f.Latency), f.MACs}
-			for _, o := range f.Others {
-				row = append(row, o.Value)
-			}
-			g.Add(append(row, f.Arch)...)
-		}
-	}
-	if format != command.FormatText {
-		g.Head[1] = "latency_ns"
-	} else if shown < len(r.Front) {
-		g.Note("%d of %d networks are shown; --format csv prints all", shown, len(r.Front))
-	}
-	for _, q := range r.Objectives {
-		g.Note("objective: %v", q)
-	}
-	for _, q := range r.Constraints {
-		g.Note("constraint: %v", q)
-	}
-	g.Note("latency: %s", tableNote(run.Table))
-	for _, w := range run.Table.Warnings {
-		g.Note("latency: %s", w)
-	}
-	g.Note("accuracy: %s", accuracyNote(r.Accuracy))
-	return g.Print(c.App.Writer, format)
 }
 
 // tableNote says in one line where latencies come from.

@@ -41,10 +41,11 @@ func searchListCommand() *cli.Command {
 func searchShowCommand() *cli.Command {
 	var db, format string
 	var id int64
+	var deadline time.Duration
 	return &cli.Command{
 		Name:  "show",
 		Usage: "show the front of a search",
-		Flags: []cli.Flag{command.DBFlag(&db), searchFlag(&id), command.OutputFlag(&format)},
+		Flags: []cli.Flag{command.DBFlag(&db), searchFlag(&id), deadlineFlag(&deadline), command.OutputFlag(&format)},
 		Action: func(c *cli.Context) error {
 			if err := command.CheckFormat(format); err != nil {
 				return err
@@ -58,7 +59,7 @@ func searchShowCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return printFront(c, run, format, 1<<30)
+			return printFront(c, study, run, frontOptions{format, 1 << 30, deadline})
 		},
 	}
 }

@@ -66,6 +66,7 @@ var headerFields = []headerField{
 	numberField("calibration_scale", func(t *lut.Table) *float64 { return &t.Calibration.Scale }),
 	numberField("calibration_offset_ns", func(t *lut.Table) *float64 { return (*float64)(&t.Calibration.Offset) }),
 	textField("grade", func(t *lut.Table) *string { return (*string)(&t.Grade) }),
+	numberField("power_w", func(t *lut.Table) *float64 { return (*float64)(&t.Power) }),
 	textField("space_description", func(t *lut.Table) *string { return &t.SpaceDescription }),
 }
 

@@ -55,6 +55,7 @@ func Table(seed, n int) *lut.Table {
 		// Not in alphabetical order: the order is part of the value.
 		Provenance:  []lut.Fact{{Name: "seed", Value: fmt.Sprint(seed)}, {Name: "kernel", Value: "6.1 'quoted' \"twice\"; --"}, {Name: "empty"}},
 		Calibration: lut.Calibration{Offset: -5 - x, Scale: 1.0625},
+		Power:       7.25,
 		Grade:       lut.GradeC,
 		Warnings:    []string{"clocks were not locked", "\u00fcber"},
 	}
@@ -107,6 +108,7 @@ func Differences(want, got *lut.Table) []string {
 		check("creation time", want.Created, got.Created)
 	}
 	check("provenance", fmt.Sprintf("%q", want.Provenance), fmt.Sprintf("%q", got.Provenance))
+	check("power", want.Power, got.Power)
 	check("calibration", want.Calibration, got.Calibration)
 	check("grade", want.Grade, got.Grade)
 	check("warnings", fmt.Sprintf("%q", want.Warnings), fmt.Sprintf("%q", got.Warnings))

@@ -20,7 +20,7 @@ var _ lut.Store = (*Study)(nil)
 // tableColumns are the columns of latency_tables after id, in the order of tableValues.
 const tableColumns = `space, device, processor, cpu_clock_hz, gpu_clock_hz, memory_clock_hz, power_mode, threads,
 	runtime, runtime_version, provider, precision, batch, co_runner, period_ns, origin, source, created_ns,
-	calibration_offset_ns, calibration_scale, entry_count, grade, space_description`
+	calibration_offset_ns, calibration_scale, entry_count, grade, space_description, power_w`
 
 // latencyColumns are the columns of a distribution, in the order of latencyValues.
 const latencyColumns = "n, min_ns, p50_ns, p90_ns, p99_ns, mean_ns, std_ns, ci_low_ns, ci_high_ns, preempted, grade, warnings, samples"
@@ -49,7 +49,7 @@ func (s *Study) putTable(ctx context.Context, t *lut.Table, also func(*sql.Tx) e
 		id, err = InsertRow(ctx, tx, "latency_tables ("+tableColumns+")",
 			t.Space, p.Device, p.Processor, float64(p.CPUClock), float64(p.GPUClock), float64(p.MemoryClock), p.PowerMode, p.Threads,
 			p.Runtime, p.RuntimeVersion, p.Provider, p.Precision, p.Batch, p.CoRunner, int64(p.Period), string(t.Origin), t.Source, created,
-			float64(t.Calibration.Offset), t.Calibration.Scale, len(t.Entries), string(t.Grade), t.SpaceDescription)
+			float64(t.Calibration.Offset), t.Calibration.Scale, len(t.Entries), string(t.Grade), t.SpaceDescription, float64(t.Power))
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func selectTables(ctx context.Context, tx *sql.Tx, q lut.Query) ([]tableRow, err
 		var created sql.NullInt64
 		err := rows.Scan(&t.ID, &t.Space, &p.Device, &p.Processor, &p.CPUClock, &p.GPUClock, &p.MemoryClock, &p.PowerMode, &p.Threads,
 			&p.Runtime, &p.RuntimeVersion, &p.Provider, &p.Precision, &p.Batch, &p.CoRunner, &p.Period, &t.Origin, &t.Source, &created,
-			&t.Calibration.Offset, &t.Calibration.Scale, &r.entries, &t.Grade, &t.SpaceDescription)
+			&t.Calibration.Offset, &t.Calibration.Scale, &r.entries, &t.Grade, &t.SpaceDescription, &t.Power)
 		t.Created = Time(created)
 		found = append(found, r)
 		return err

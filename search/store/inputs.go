@@ -124,6 +124,9 @@ func tableDigest(t *lut.Table) string {
 	for _, n := range c.Networks {
 		fmt.Fprintf(h, "%q %s\n", n.Arch, exact(n.Latency))
 	}
+	if c.Power != 0 {
+		fmt.Fprintf(h, "%v W\n", float64(c.Power))
+	}
 	if c.SpaceDescription != "" {
 		fmt.Fprintf(h, "%q\n", c.SpaceDescription)
 	}

@@ -52,7 +52,7 @@ type RunInfo struct {
 
 // runColumns are the columns of search_runs after id.
 const runColumns = `digest, state, table_id, space, resolutions, method, population, budget, seed, reference_accuracy, reference_latency_ns,
-	accuracy_name, accuracy_origin, accuracy_source, accuracy_sha256, accuracy_note, settings, evaluations, generations, stop, reason, created_ns`
+	accuracy_name, accuracy_origin, accuracy_source, accuracy_sha256, accuracy_note, settings, evaluations, generations, stop, reason, created_ns, accuracy_errors`
 
 // PutRun stores the result of a search and returns it as stored. If a finished run of the same inputs
 // is there already, that one is returned and nothing changes; an interrupted one is replaced, under a
@@ -71,6 +71,10 @@ func (s *Store) PutRun(ctx context.Context, in Inputs, r *search.Result, created
 		return nil, fmt.Errorf("store: %w", err)
 	}
 	resolutions, err := json.Marshal(r.Resolutions)
+	if err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	accuracyErrors, err := encodeErrors(r.AccuracyErrors)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
@@ -99,7 +103,7 @@ func (s *Store) PutRun(ctx context.Context, in Inputs, r *search.Result, created
 		if id, err = sqlite.InsertRow(ctx, tx, "search_runs ("+runColumns+")",
 			digest, state, table, r.Space, string(resolutions), r.Method, r.Population, r.Budget, strconv.FormatUint(r.Seed, 10),
 			float64(r.Reference.Accuracy), float64(r.Reference.Latency), r.Accuracy.Name, r.Accuracy.Origin, r.Accuracy.Source,
-			r.Accuracy.SHA256, r.Accuracy.Note, string(document), r.Evaluations, r.Generations, string(r.Stop), r.Reason, at); err != nil {
+			r.Accuracy.SHA256, r.Accuracy.Note, string(document), r.Evaluations, r.Generations, string(r.Stop), r.Reason, at, accuracyErrors); err != nil {
 			return err
 		}
 		if err := sqlite.Insert(ctx, tx, "search_candidates (run_id, position, arch, arch_id, accuracy, latency_ns, macs, objectives)", len(r.Front), func(i int) []any {
@@ -247,6 +251,32 @@ func readRun(ctx context.Context, tx *sql.Tx, run *Run) error {
 	return nil
 }
 
+// encodeErrors returns the errors of a predictor as a JSON list.
+func encodeErrors(list []search.AccuracyError) (string, error) {
+	if list == nil {
+		return "[]", nil
+	}
+	text, err := json.Marshal(list)
+	return string(text), err
+}
+
+// decodeErrors reads them back.
+func decodeErrors(text string) ([]search.AccuracyError, error) {
+	var list []search.AccuracyError
+	if err := json.Unmarshal([]byte(text), &list); err != nil {
+		return nil, err
+	}
+	for _, e := range list {
+		if !(e.Bar.StdDev >= 0 && e.Bar.StdDev <= 1 && e.Bar.Relative >= 0 && e.Bar.Relative <= 1) {
+			return nil, fmt.Errorf("at resolution %d they are %g and %g", e.Resolution, float64(e.Bar.StdDev), float64(e.Bar.Relative))
+		}
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	return list, nil
+}
+
 // encodeValues returns values as a JSON object by name.
 func encodeValues(list []search.Value) string {
 	values := make(map[string]float64, len(list))
@@ -294,14 +324,18 @@ func selectRuns(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]R
 		r := &i.Result
 		var table, created sql.NullInt64
 		var hypervolume sql.NullFloat64
-		var resolutions, seed, settings string
+		var resolutions, seed, settings, accuracyErrors string
 		if err := rows.Scan(&i.ID, &i.Digest, &i.State, &table, &r.Space, &resolutions, &r.Method, &r.Population, &r.Budget, &seed,
 			&r.Reference.Accuracy, &r.Reference.Latency, &r.Accuracy.Name, &r.Accuracy.Origin, &r.Accuracy.Source, &r.Accuracy.SHA256,
-			&r.Accuracy.Note, &settings, &r.Evaluations, &r.Generations, &r.Stop, &r.Reason, &created, &i.Front, &hypervolume); err != nil {
+			&r.Accuracy.Note, &settings, &r.Evaluations, &r.Generations, &r.Stop, &r.Reason, &created, &accuracyErrors, &i.Front, &hypervolume); err != nil {
 			return err
 		}
 		if err := json.Unmarshal([]byte(resolutions), &r.Resolutions); err != nil {
 			return sqlite.Damagedf("search %d: resolutions: %w", i.ID, err)
+		}
+		var err error
+		if r.AccuracyErrors, err = decodeErrors(accuracyErrors); err != nil {
+			return sqlite.Damagedf("search %d: errors of accuracies: %w", i.ID, err)
 		}
 		var document inputsDocument
 		if err := json.Unmarshal([]byte(settings), &document); err != nil {
@@ -311,7 +345,6 @@ func selectRuns(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]R
 		if document.Space != nil {
 			r.SpaceDescription = document.Space.Description()
 		}
-		var err error
 		if r.Seed, err = strconv.ParseUint(seed, 10, 64); err != nil {
 			return sqlite.Damagedf("search %d: seed: %w", i.ID, err)
 		}

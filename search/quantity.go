@@ -85,11 +85,20 @@ func (q Quantity) Format(value float64) string {
 	switch q.Kind {
 	case KindAccuracy:
 		return strconv.FormatFloat(100*value, 'f', 3, 64) + "%"
-	case KindMeets:
-		return strconv.FormatFloat(100*value, 'f', 1, 64) + "%"
+	case KindMeets: // no more exactly than it is known
+		switch {
+		case value > 0.99:
+			return ">99%"
+		case value < 0.01:
+			return "<1%"
+		}
+		return strconv.FormatFloat(100*value, 'f', 0, 64) + "%"
 	case KindLatency, KindP99:
 		return strconv.FormatFloat(value/1e6, 'f', 3, 64) + "ms"
 	case KindEnergy:
+		if value >= 1 {
+			return strconv.FormatFloat(value, 'f', 3, 64) + "J"
+		}
 		return strconv.FormatFloat(value*1e3, 'f', 3, 64) + "mJ"
 	case KindMemory, KindActivations:
 		return strconv.FormatFloat(value/(1<<20), 'f', 2, 64) + "MiB"

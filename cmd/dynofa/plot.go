@@ -24,6 +24,7 @@ func plotCommand() *cli.Command {
 		Usage: "pictures (SVG, PNG, PDF) of fronts, searches, tables and runs",
 		Subcommands: []*cli.Command{
 			plotFrontCommand(),
+			plotNetworksCommand(),
 			plotHistoryCommand(),
 			plotTableCommand(),
 			plotCurvesCommand(),
@@ -117,7 +118,12 @@ func plotFront(c *cli.Context, db string, id int64, familyName, out string) erro
 	if err != nil {
 		return err
 	}
+	d, err := doubtOf(c.Context, study, run, 0)
+	if err != nil {
+		return err
+	}
 	picture := searchplot.Front{
+		Spreads:  d.spreads(&run.Result),
 		Title:    fmt.Sprintf("Pareto front of %s, search %d", run.Result.Space, run.ID),
 		Latency:  fmt.Sprintf("latency on %s, %s", run.Table.Point.Device, run.Table.Point.Processor),
 		Accuracy: run.Result.Accuracy,

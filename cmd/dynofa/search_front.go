@@ -11,6 +11,7 @@ import (
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search"
+	searchplot "github.com/dynofa/dynofa/search/plot"
 	"github.com/dynofa/dynofa/search/store"
 )
 
@@ -142,6 +143,9 @@ func printFront(c *cli.Context, study *study, run *store.Run, o frontOptions) er
 	}
 	noteDoubt(g, r, d)
 	g.Note("latency: %s", tableNote(run.Table))
+	for _, w := range run.Table.Warnings {
+		g.Note("latency: %s", w)
+	}
 	g.Note("accuracy: %s", accuracyNote(r.Accuracy))
 	return g.Print(c.App.Writer, o.format)
 }
@@ -190,20 +194,9 @@ func textRow(r *search.Result, d *doubt, i int) []any {
 		row = append(row, t.Both)
 	}
 	if d.meets != nil {
-		row = append(row, meetsText(d.meets[i]))
+		row = append(row, search.Quantity{Kind: search.KindMeets}.Format(d.meets[i]))
 	}
 	return append(row, f.Arch)
-}
-
-// meetsText prints a probability no more exactly than it is known.
-func meetsText(p float64) string {
-	switch {
-	case p > 0.99:
-		return ">99%"
-	case p < 0.01:
-		return "<1%"
-	}
-	return fmt.Sprintf("%.0f%%", 100*p)
 }
 
 func machineRow(r *search.Result, d *doubt, o frontOptions, i int) []any {
@@ -230,6 +223,21 @@ func machineRow(r *search.Result, d *doubt, o frontOptions, i int) []any {
 		row = append(row, meets)
 	}
 	return append(row, f.Arch)
+}
+
+// spreads returns what a picture of the front shows of them.
+func (d *doubt) spreads(r *search.Result) []searchplot.Spread {
+	if d.latency == nil && len(d.bars) == 0 {
+		return nil
+	}
+	list := make([]searchplot.Spread, len(r.Front))
+	for i := range list {
+		if d.latency != nil {
+			list[i].Latency = d.latency[i]
+		}
+		list[i].Accuracy = half95 * d.bars[r.Front[i].Arch.R].Bar.StdDev
+	}
+	return list
 }
 
 // noteDoubt says what the columns of the uncertainty mean, and how far the front is a front.

@@ -24,7 +24,10 @@ type Front struct {
 	Latency  string               // what the latency axis shows: "latency on xavier-nx, cpu"
 	Accuracy accuracy.Description // where the accuracies come from; the axis says it
 	Points   []search.Objectives  // the front, at least one point, in any order
-	Cloud    []search.Objectives  // other networks that were evaluated; may be empty
+	// Spreads are the half-widths of the 95% intervals of Points, in the same order; nil if they are not
+	// known. Some are drawn, evenly spaced, and those of levels whose accuracies are not measured.
+	Spreads []Spread
+	Cloud   []search.Objectives // other networks that were evaluated; may be empty
 	// Family's levels are marked and numbered; it may be nil. Beside a front of predicted accuracies its own
 	// may be measured ones; the key says so.
 	Family *family.Family
@@ -37,6 +40,12 @@ type Front struct {
 
 // Interval holds an accuracy's 95% interval.
 type Interval struct{ Low, High unit.Accuracy }
+
+// Spread is the half-width of a 95% interval in both directions; 0 is not drawn.
+type Spread struct {
+	Latency  unit.Nanoseconds
+	Accuracy unit.Accuracy
+}
 
 // Objectives returns what a front's networks are judged by, as Front takes it.
 func Objectives(front []search.Candidate) []search.Objectives {
@@ -80,6 +89,9 @@ func (f Front) Figure() (*base.Figure, error) {
 	if len(f.Points) == 0 {
 		return nil, errors.New("plot: front: there is no point")
 	}
+	if n := len(f.Spreads); n != 0 && n != len(f.Points) {
+		return nil, fmt.Errorf("plot: front: %d spreads for %d points", n, len(f.Points))
+	}
 	var most unit.Nanoseconds
 	for _, set := range [][]search.Objectives{f.Points, f.Cloud, levels} {
 		for _, o := range set {
@@ -101,6 +113,10 @@ func (f Front) Figure() (*base.Figure, error) {
 		style := cloud.GlyphStyle
 		style.Radius = 2
 		entries = append(entries, base.Entry{Name: fmt.Sprintf("evaluated (%s)", base.Count(len(f.Cloud))), Glyph: style})
+	}
+	crosses, levelCrosses := f.crosses(levels, time)
+	if len(crosses.points) > 0 {
+		entries = append(entries, base.Entry{Name: "95% interval", Line: crosses.style})
 	}
 	if f.Family != nil {
 		name := fmt.Sprintf("levels of family %s", f.Family.Name)
@@ -129,7 +145,7 @@ func (f Front) Figure() (*base.Figure, error) {
 		if len(f.Cloud) > 0 {
 			p.Add(&cloud)
 		}
-		p.Add(&line, &front)
+		p.Add(crosses, &line, &front, levelCrosses)
 		if bars != nil {
 			p.Add(bars)
 		}

@@ -57,6 +57,7 @@ func Prepare(app *cli.App, stdout, stderr io.Writer) *cli.App {
 	app.HideHelpCommand = true
 	app.DisableSliceFlagSeparator = true // architectures, expressions and lists have commas
 	app.Suggest = true
+	app.DisableSliceFlagSeparator = true // values have commas: latency(cpu,15W), architectures
 	// Errors are returned to Main, which prints them once and chooses the exit code.
 	app.ExitErrHandler = func(*cli.Context, error) {}
 	app.OnUsageError = onUsageError

@@ -23,6 +23,11 @@ func TestParseConstraint(t *testing.T) {
 		"params <= 6M":              {search.Quantity{Kind: search.KindParams}, search.AtMost, 6e6},
 		"memory <= 20MiB":           {search.Quantity{Kind: search.KindMemory}, search.AtMost, 20 << 20},
 		"memory <= 1e3 B":           {search.Quantity{Kind: search.KindMemory}, search.AtMost, 1000},
+		"activations <= 4MiB":       {search.Quantity{Kind: search.KindActivations}, search.AtMost, 4 << 20},
+		"p99(gpu) <= 40ms":          {search.Quantity{Kind: search.KindP99, Point: "gpu"}, search.AtMost, 40e6},
+		"energy(cpu, 15W) <= 2.5mJ": {search.Quantity{Kind: search.KindEnergy, Point: "cpu, 15W"}, search.AtMost, 2.5e-3},
+		"meets(60ms) >= 99%":        {search.Quantity{Kind: search.KindMeets, Limit: 60e6}, search.AtLeast, 0.99},
+		"meets(cpu,15W, 0.1s) >= 1": {search.Quantity{Kind: search.KindMeets, Point: "cpu,15W", Limit: 1e8}, search.AtLeast, 1},
 	} {
 		got, err := search.ParseConstraint(text)
 		if err != nil || got != want {
@@ -56,6 +61,14 @@ func TestParseConstraintErrors(t *testing.T) {
 		"accuracy >= 101%":         "outside [0, 1]",
 		"params <= 6MB":            `unit "MB" of params`,
 		"memory <= 6M":             `unit "M" of memory`,
+		"meets >= 99%":             "column 6: meets wants a latency in brackets",
+		"meets(gpu) >= 99%":        `column 7: "gpu" does not end in a latency like 60ms`,
+		"meets(,5ms) >= 99%":       "does not end in a latency",
+		"meets(0ms) >= 99%":        "does not end in a latency",
+		"meets(5ms) >= 99":         "above 1: write",
+		"latency(5ms) <= 5ms":      "and is no time",
+		"energy <= 5W":             `unit "W" of energy is none of uJ, mJ or J`,
+		"p98 <= 5ms":               `unknown quantity "p98"`,
 		strings.Repeat(" ", 300):   "more than 256 bytes",
 		"LATENCY <= 5ms":           "column 1: a quantity is missing",
 		"latency(cpu)) <= 5ms":     "column 13: want <= or >=",
@@ -78,7 +91,7 @@ func TestParseConstraintErrors(t *testing.T) {
 
 // Whatever is accepted prints to something that reads as the same.
 func FuzzParseConstraint(f *testing.F) {
-	for _, text := range []string{"latency(cpu,15W) <= 600ms", "accuracy >= 75%", "accuracy >= 1e-320", "macs <= 300M", "params <= 6.02e6", "memory >= 3.3MiB", "latency <= 0.1us", "latency( <= 1s", "macs <= 1e308G"} {
+	for _, text := range []string{"latency(cpu,15W) <= 600ms", "accuracy >= 75%", "accuracy >= 1e-320", "macs <= 300M", "params <= 6.02e6", "memory >= 3.3MiB", "latency <= 0.1us", "latency( <= 1s", "meets(gpu,60ms) >= 99%", "p99(cpu) <= 1s", "energy <= 3mJ", "activations <= 1MiB", "meets(a,1e-300s,2ms) >= 0.5", "macs <= 1e308G"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -49,6 +49,10 @@ bench: runtime ## benchmarks
 study-search: ## docs/studies/search: the searchers compared; a few CPU-minutes, DYNOFA_STUDY=long for more
 	DYNOFA_REQUIRE_REFERENCE=1 DYNOFA_STUDY=$${DYNOFA_STUDY:-short} $(GO) test -count=1 -timeout 1h -run '^TestStudy$$' -v ./docs/studies/search
 
+.PHONY: study-throughput
+study-throughput: ## docs/studies/search/throughput.md: evaluations per second, beside the peers that are installed; a CPU-minute
+	DYNOFA_REQUIRE_REFERENCE=1 DYNOFA_STUDY=short $(GO) test -count=1 -timeout 1h -run '^TestThroughput$$' -v ./docs/studies/search
+
 FUZZTIME ?= 10s
 fuzz: ## every fuzz target for FUZZTIME
 	@for package in $$($(GO) list ./...); do \

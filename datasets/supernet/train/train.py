@@ -42,9 +42,8 @@ PLAN = [
 ]
 
 
-def plan(progress, deepest):
-    _, depth, share = [p for p in PLAN if p[0] <= progress][-1]
-    return min(depth, deepest), share
+def plan(progress):
+    return [p for p in PLAN if p[0] <= progress][-1][1:]
 
 
 def learning_rate(step, steps, peak, warmup):
@@ -63,9 +62,7 @@ class Run:
         self.o = o
         self.space = model.Space(o.space)
         self.net = model.Supernet(self.space, o.seed)
-        decay = [p for n, p in self.net.params.items() if self.net.kinds[n] == "weight"]
-        rest = [p for n, p in self.net.params.items() if self.net.kinds[n] != "weight"]
-        self.sgd = torch.optim.SGD([{"params": decay, "weight_decay": o.decay}, {"params": rest, "weight_decay": 0}], lr=o.lr, momentum=0.9, nesterov=True)
+        self.optimiser()
         self.step, self.cpu = 0, 0.0
         pictures, labels = data.load(o.data)
         ids, held = data.split(labels)
@@ -75,6 +72,21 @@ class Run:
         self.labels = torch.from_numpy(labels[ids].astype(np.int64))
         self.held, self.held_labels = pictures[held], labels[held]
         self.calibration = pictures[ids[:: max(1, len(ids) // 1000)][:1000]]
+
+    def optimiser(self):
+        o = self.o
+        decay = [p for n, p in self.net.params.items() if self.net.kinds[n] == "weight"]
+        rest = [p for n, p in self.net.params.items() if self.net.kinds[n] != "weight"]
+        self.sgd = torch.optim.SGD([{"params": decay, "weight_decay": o.decay}, {"params": rest, "weight_decay": 0}], lr=o.lr, momentum=0.9, nesterov=True)
+
+    def plan(self):
+        progress = self.step / self.o.steps
+        if self.o.init:  # the shallow part is over
+            progress = PLAN[1][0] + (1 - PLAN[1][0]) * progress
+        depth, share = plan(progress)
+        if self.o.shares:
+            share = {int(r): float(w) for r, w in (pair.split(":") for pair in self.o.shares.split(","))}
+        return min(depth, self.space.depths[-1]), share
 
     def state(self):
         return {"params": {n: p.detach() for n, p in self.net.params.items()}, "sgd": self.sgd.state_dict(), "step": self.step, "cpu": self.cpu}
@@ -97,7 +109,7 @@ class Run:
     def train_step(self):
         o, space, net = self.o, self.space, self.net
         rng, numbers = random.Random(o.seed * 1000003 + self.step), np.random.RandomState(o.seed * 7919 + self.step)
-        depth, share = plan(self.step / o.steps, space.depths[-1])
+        depth, share = self.plan()
         draw = lambda: rng.choices(list(share), list(share.values()))[0]
         ids = self.ids(self.step)
         labels, drawn = self.labels[torch.from_numpy(ids)], self.train.draw(numbers, len(ids))
@@ -128,7 +140,7 @@ class Run:
 
     def check(self):
         """Selection accuracy of a few sub-networks after recalibration, on the first 1,000 held-out pictures."""
-        depth, _ = plan(self.step / self.o.steps, self.space.depths[-1])
+        depth, _ = self.plan()
         largest = dict(self.space.largest(24), d=[depth] * len(self.space.stages))
         parts = []
         for name, arch in (("smallest@16", self.space.smallest(16)), ("largest@24", largest)):
@@ -170,6 +182,8 @@ def main():
     p.add_argument("--space", default=os.path.join(HERE, "space.json"))
     p.add_argument("--data", default=data.FOLDER)
     p.add_argument("--steps", type=int, required=True, help="of the whole run")
+    p.add_argument("--init", default="", help="checkpoint to start from instead of random weights; everything is trained from the first step on")
+    p.add_argument("--shares", default="", help="how often each resolution is drawn, 16:1,20:2,..., instead of the plan's")
     p.add_argument("--stop", type=int, default=0, help="stop after so many steps, to be resumed")
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--lr", type=float, default=0.4)
@@ -189,6 +203,9 @@ def main():
     torch.set_num_threads(1)
     os.makedirs(o.out, exist_ok=True)
     run = Run(o)
+    if o.init:
+        run.net = evaluate.load(run.space, o.init)[0]
+        run.optimiser()
     path = os.path.join(o.out, "state.pth")
     if os.path.exists(path):
         run.restore(torch.load(path))

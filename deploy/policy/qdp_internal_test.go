@@ -76,6 +76,7 @@ func TestValuesAgainstFloat(t *testing.T) {
 	var s options
 	for i, l := range []float64{0.35, 0.5, 0.7} { // of the time until due
 		o := option{latency: int64(l * float64(dueTicks)), value: int64(float64(unitValue) * (0.7 + 0.03*float64(i)))}
+		o.step = o.latency
 		for k := range o.knot {
 			o.knot[k] = o.latency
 		}

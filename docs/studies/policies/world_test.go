@@ -43,7 +43,7 @@ func newWorld(c cell, f *family.Family, requests int) *world {
 	seed := c.seed
 	w := &world{cell: c, family: f, seed: seed}
 	w.scenario = &traffic.Scenario{
-		Name: "cell", Family: f.Name, Processor: "gpu", Arrivals: traffic.Poisson{PerSecond: c.rate}, // replaced
+		Name: "cell", Family: f.Name, Processor: f.Processors()[0], Arrivals: traffic.Poisson{PerSecond: c.rate}, // replaced
 		Limit: c.limit, Requests: int64(requests), Seed: seed,
 	}
 	switch c.disturbance {
@@ -54,9 +54,9 @@ func newWorld(c cell, f *family.Family, requests int) *world {
 		w.scenario.Noise = traffic.Noise{Kind: traffic.Lognormal, Sigma: 0.05}
 		var p traffic.Profile
 		for i := range 2000 {
-			p = append(p, traffic.Step{At: time.Duration(i+1) * 5 * time.Second, Slowdown: 1.5 - 0.5*float64(i%2)})
+			p = append(p, traffic.Step{At: time.Duration(i+1) * w.period(), Slowdown: 1.5 - 0.5*float64(i%2)})
 		}
-		w.scenario.Disturbances = []traffic.Disturbance{{Processor: "gpu", Profile: p}}
+		w.scenario.Disturbances = []traffic.Disturbance{{Processor: w.scenario.Processor, Profile: p}}
 	default:
 		panic("unknown disturbance " + c.disturbance)
 	}
@@ -68,6 +68,15 @@ func newWorld(c cell, f *family.Family, requests int) *world {
 		w.arrivals.Records = append(w.arrivals.Records, trace.Record{Request: int64(i), Arrival: at, Deadline: at + c.limit})
 	}
 	return w
+}
+
+// period is how long the co-runner runs and rests: 5 s, and 50 s beside networks that take longer than half a
+// second.
+func (w *world) period() time.Duration {
+	if w.family.Levels[0].Latencies[0].Latency.Duration() > 500*time.Millisecond {
+		return 50 * time.Second
+	}
+	return 5 * time.Second
 }
 
 // gammaGap draws from the gamma law with mean 1 and the given squared coefficient of variation.
@@ -110,7 +119,7 @@ func (w *world) optimum(ctx context.Context) (*oracle.Solution, error) {
 		p.Requests = append(p.Requests, policy.Request{ID: r.Request, Arrival: r.Arrival, Deadline: r.Deadline})
 		p.Factors = append(p.Factors, noise.Next())
 	}
-	for _, s := range w.scenario.Profile("gpu") {
+	for _, s := range w.scenario.Profile(w.scenario.Processor) {
 		p.Profile = append(p.Profile, oracle.Step{At: s.At, Slowdown: s.Slowdown})
 	}
 	m, err := policy.NewModel(w.family)

@@ -47,6 +47,14 @@ func findFamily(ctx context.Context, path, name string) (*family.Family, error) 
 	return study.Family(ctx, name)
 }
 
+// Family returns a family by name: a built-in one, or one of the study (the newest if name is empty).
+func (s *study) Family(ctx context.Context, name string) (*family.Family, error) {
+	if name == family.PaperGPU6Name {
+		return family.PaperGPU6()
+	}
+	return s.Store.Family(ctx, name)
+}
+
 // findRun returns the stored search of the same inputs, nil if there is none.
 func (s *study) findRun(ctx context.Context, in store.Inputs) (*store.Run, error) {
 	digest, err := in.Digest()

@@ -61,6 +61,10 @@ fuzz: ## every fuzz target for FUZZTIME
 		done; \
 	done
 
+.PHONY: study-accuracy
+study-accuracy: build runtime ## docs/studies/accuracy: sub-networks of the built-in supernet measured, its predictor fitted; ten to twenty CPU-minutes
+	DYNOFA_STUDY=1 $(GO) test -count=1 -timeout 3h -run '^TestStudy$$' -v ./docs/studies/accuracy
+
 .PHONY: study-policies
 study-policies: ## docs/studies/policies: runtime managers on simulated cells; rewrites results.csv and the tables, a few CPU-minutes
 	$(GO) test -count=1 -timeout 1h -run '^TestStudy$$' ./docs/studies/policies -update

@@ -18,12 +18,12 @@ import (
 // measured is the --accuracy argument that fits to the study's own measurements.
 const measured = "measured"
 
-// measurements are a space's measured accuracies under the conditions of the newest one that is
-// recalibrated: same weights, pictures and inputs.
+// measurements are a space's measured accuracies under the conditions that most were measured under: same
+// weights, pictures and inputs, recalibrated or not. Of equally many those of the newest count.
 type measurements struct {
 	space *supernet.Space
 	rows  []accuracy.Measurement // in the order of measuring
-	from  store.EvaluationInputs // conditions; of the newest
+	from  store.EvaluationInputs // conditions; of the newest of them
 	left  int                    // measured under other conditions
 }
 
@@ -35,22 +35,30 @@ func findMeasurements(ctx context.Context, study *study, space *supernet.Space) 
 	if len(list) == 0 {
 		return nil, fmt.Errorf("the study has no measured accuracies of %s: measure some with dynofa eval --random", space.Name)
 	}
-	m := &measurements{space: space, from: list[len(list)-1].Inputs}
+	groups, most := map[conditions][]*store.Evaluation{}, conditions{}
 	for _, e := range list {
-		if !m.same(&e.Inputs) {
-			m.left++
-			continue
+		c := conditionsOf(&e.Inputs)
+		groups[c] = append(groups[c], e)
+		if len(groups[c]) >= len(groups[most]) {
+			most = c
 		}
+	}
+	m := &measurements{space: space, left: len(list) - len(groups[most])}
+	for _, e := range groups[most] {
+		m.from = e.Inputs
 		m.rows = append(m.rows, accuracy.Measurement{Arch: e.Inputs.Arch, Top1: e.Accuracy()})
 	}
 	return m, nil
 }
 
-// same tells whether an accuracy was measured under the conditions of the newest.
-func (m *measurements) same(in *store.EvaluationInputs) bool {
-	f := &m.from
-	return in.Weights == f.Weights && in.DataSHA256 == f.DataSHA256 && in.Order == f.Order && in.Transform == f.Transform &&
-		(in.Recalibration == noCalibration) == (f.Recalibration == noCalibration)
+// conditions are what accuracies must have in common to be compared.
+type conditions struct {
+	weights, data, order, transform string
+	recalibrated                    bool
+}
+
+func conditionsOf(in *store.EvaluationInputs) conditions {
+	return conditions{in.Weights, in.DataSHA256, in.Order, in.Transform, in.Recalibration != noCalibration}
 }
 
 // fit fits a predictor to rows.
@@ -71,7 +79,7 @@ func evalFitCommand() *cli.Command {
 		Name:  "fit",
 		Usage: "fit an accuracy predictor to the study's measurements and say how well it does on sub-networks that it has not seen",
 		Description: "search run --accuracy measured uses the same fit, to all measurements. All are of the same weights, pictures and\n" +
-			"inputs as the newest measurement of the space; others are left out.",
+			"inputs, those that most were measured with; others are left out.",
 		Flags: []cli.Flag{
 			command.DBFlag(&db),
 			command.SpaceFlag(&spaceName, ""),

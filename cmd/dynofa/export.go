@@ -12,6 +12,7 @@ import (
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/checkpoint"
+	"github.com/dynofa/dynofa/datasets/checkpoint/fashion"
 	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -218,7 +219,12 @@ func openWeights(arg string, space *supernet.Space) (w onnx.Weights, source, not
 		return w, "random, seed " + text,
 			"the weights are random: classes that the networks answer mean nothing, latencies and switching are real", err
 	}
-	f, err := checkpoint.Open(arg)
+	var f *checkpoint.File
+	if arg == demoCheckpoint {
+		f, err = fashion.Weights()
+	} else {
+		f, err = checkpoint.Open(arg)
+	}
 	if err != nil {
 		return nil, "", "", err
 	}

@@ -112,14 +112,18 @@ func measuredFamily(f *family.Family, list []*store.Evaluation, m *measurer) (*r
 		}
 		out.Notes = append(out.Notes, n)
 	}
+	var left []string
 	for _, l := range r.levels {
 		if l.dominated {
-			out.Notes = append(out.Notes, fmt.Sprintf("level %d of the family as chosen (%v expected) is left out: another level measured at least as accurate and is as fast on every processor", l.was, l.expected))
+			left = append(left, fmt.Sprintf("%d (%v expected, %v measured)", l.was, l.expected, l.evaluation.Accuracy()))
 			continue
 		}
 		level := f.Levels[l.was]
 		level.Accuracy, level.AccuracyOrigin = l.evaluation.Accuracy(), family.AccuracyMeasured
 		out.Levels = append(out.Levels, level)
+	}
+	if len(left) > 0 {
+		out.Notes = append(out.Notes, fmt.Sprintf("left out of the family as chosen: level %s; others measured at least as accurate and are as fast on every processor", strings.Join(left, ", ")))
 	}
 	images := list[0].Images
 	out.Notes = append(out.Notes, fmt.Sprintf("accuracy: MEASURED top-1 on %d pictures of %s", images, r.source))

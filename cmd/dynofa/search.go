@@ -113,6 +113,15 @@ func searchRunCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if f.predictor == builtin {
+				warning, err := builtinWarning(in.Problem.Space)
+				if err != nil {
+					return err
+				}
+				if warning != "" {
+					fmt.Fprintln(c.App.ErrWriter, "search: "+warning)
+				}
+			}
 			in.Settings = f.settings
 			in.Settings.Method = method
 			run, err := findOrSearch(c, study, in)

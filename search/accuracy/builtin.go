@@ -82,9 +82,14 @@ const (
 //
 // Width 1.2 is the prediction for width 1.0 under an affine map, fitted to the six networks that
 // Dynamic-OFA published, with 0.29 points of error if one is left out (root mean square).
+// For fashion-mbv3, the built-in supernet, it is fitted to sub-networks that this program measured; see
+// Fashion.
 //
 // It returns an error that names the supported spaces for any other.
 func Builtin(space *supernet.Space) (*Fitted, error) {
+	if sameChoices(space, supernet.FashionMobileNetV3()) {
+		return fashion()
+	}
 	for _, width := range []float64{baseWidth, wideWidth} {
 		known, err := supernet.OFAMobileNetV3(width, 1000)
 		if err != nil {
@@ -102,7 +107,7 @@ func Builtin(space *supernet.Space) (*Fitted, error) {
 		}
 		return f, nil
 	}
-	return nil, fmt.Errorf("accuracy: no built-in predictor for %s; there are ones for ofa-mbv3-w1.0 and ofa-mbv3-w1.2 with their usual choices", space.Name)
+	return nil, fmt.Errorf("accuracy: no built-in predictor for %s; there are ones for fashion-mbv3, and for ofa-mbv3-w1.0 and ofa-mbv3-w1.2 with their usual choices", space.Name)
 }
 
 // sameChoices reports whether s offers the networks of known, at whatever resolutions.

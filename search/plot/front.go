@@ -121,7 +121,7 @@ func (f Front) Figure() (*base.Figure, error) {
 	if f.Family != nil {
 		name := fmt.Sprintf("levels of family %s", f.Family.Name)
 		if len(levels) > 0 && string(f.Family.Levels[0].AccuracyOrigin) != f.Accuracy.Origin {
-			name += fmt.Sprintf(", %s", f.Family.Levels[0].AccuracyOrigin)
+			name = fmt.Sprintf("levels, %s", f.Family.Levels[0].AccuracyOrigin)
 		}
 		if len(f.Intervals) > 0 {
 			name += " (bars: 95%)"

@@ -178,7 +178,7 @@ func TestFrontMeasured(t *testing.T) {
 		t.Fatal(err)
 	}
 	svg := write(t, f, base.SVG)
-	for _, want := range []string{"levels of family paper-gpu6, measured (bars: 95%)", "predicted (OFA"} {
+	for _, want := range []string{"levels, measured (bars: 95%)", "predicted (OFA"} {
 		if !strings.Contains(svg, want) {
 			t.Errorf("%q is not in the picture", want)
 		}

@@ -75,7 +75,7 @@ func TestNames(t *testing.T) {
 // Defaults spelled out are accepted and change nothing: they are what New assumes.
 func TestDefaultsAreValid(t *testing.T) {
 	m := paperModel(t)
-	for _, spec := range []string{"alert", "clipper", "ladder", "model-switching", "proteus", "qdp", "schedutil+static", "slack", "slackfit", "static:3", "static-drop"} {
+	for _, spec := range []string{"alert", "clipper", "ladder", "model-switching", "proteus", "qdp", "schedutil+static:3", "slack", "slackfit", "static:3", "static-drop"} {
 		info, err := policy.About(policy.Name(spec))
 		if err != nil {
 			t.Fatal(err)

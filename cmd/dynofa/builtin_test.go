@@ -17,7 +17,7 @@ func TestBuiltinMeasurements(t *testing.T) {
 	dir := t.TempDir()
 	db, file := filepath.Join(dir, "s.db"), filepath.Join(dir, "measured.csv")
 	list := records(t, succeed(t, "eval", "--db", db, "--checkpoint", "demo", "--random", "24", "--resolutions", "16", "--images", "fashion-mnist:selection",
-		"--pictures", "100", "--calibration-pictures", "100", "--format", "csv"))
+		"--pictures", "60", "--calibration-pictures", "60", "--format", "csv"))
 	for _, r := range list {
 		if r["top1"] < "0.6" || r["top5"] < "0.9" { // chance is 0.1 and 0.5; the smallest has far more
 			t.Errorf("a trained sub-network has top-1 %s, top-5 %s: %s", r["top1"], r["top5"], r["arch"])

@@ -173,7 +173,7 @@ func TestPreparedDamage(t *testing.T) {
 		if err := os.Chmod(path, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		for i := 0; i < len(data); i += max(1, len(data)/50) {
+		for i := 0; i < len(data); i += max(1, len(data)/20) {
 			patch(t, path, int64(i), data[i]^0x10)
 			if name == "prepared.json" {
 				q, err := b.Prepare(t.Context(), preparation(cache))

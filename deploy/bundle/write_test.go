@@ -200,7 +200,7 @@ const childVariable = "DYNOFA_BUNDLE_TEST_CHILD"
 const prepareVariable = "DYNOFA_BUNDLE_TEST_PREPARE"
 
 // kills is how often writers are killed; 100 takes a minute or more.
-var kills = flag.Int("kills", 20, "processes to kill in the tests of killed writers")
+var kills = flag.Int("kills", 8, "processes to kill in the tests of killed writers")
 
 func TestMain(m *testing.M) {
 	if arg := os.Getenv(prepareVariable); arg != "" {

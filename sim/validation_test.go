@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
@@ -44,7 +45,7 @@ const (
 // value is less than three half-widths off. The first twentieth of the time is warm-up.
 func (q queueing) check(t *testing.T) {
 	t.Helper()
-	if raceDetector {
+	if reftest.RaceDetector {
 		t.Skip("statistics of many events run without the race detector")
 	}
 	rate := q.load / mean.Seconds()

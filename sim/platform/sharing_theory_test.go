@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/sim/des"
 	"github.com/dynofa/dynofa/sim/platform"
 )
@@ -73,7 +74,7 @@ func TestProcessorSharing(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if raceDetector {
+			if reftest.RaceDetector {
 				t.Skip("statistics of many events run without the race detector")
 			}
 			var responses, inside [replications]float64

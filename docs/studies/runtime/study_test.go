@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
@@ -132,6 +133,9 @@ func ask(t *testing.T, result any, mode, dir, cache string) {
 func TestStudy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("makes sessions of six networks")
+	}
+	if reftest.RaceDetector {
+		t.Skip("the race detector needs memory of its own")
 	}
 	library(t)
 	dir := t.TempDir()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/lut"
@@ -67,6 +68,9 @@ func diff(t testing.TB, a, b *lut.Table, o lut.DiffOptions) *lut.DiffReport {
 // slow-down of 2% found with a power of 0.9 at least, in one block of 96 or in all of them: by ranks
 // of samples, and where only summaries are known.
 func TestDiffAlarms(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("many comparisons, without goroutines")
+	}
 	t.Run("samples", func(t *testing.T) { diffAlarms(t, "samples", 300, withSamples, 20, 200) })
 	t.Run("medians", func(t *testing.T) { diffAlarms(t, "medians", 100, sampled, 20, 300) })
 }

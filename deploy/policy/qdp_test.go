@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/deploy/policy"
 )
 
@@ -17,6 +18,9 @@ var patient = map[string]string{"drops": "1000"}
 
 // QDP against the level that is best in hindsight, as slack is, and against slack itself.
 func TestQDPAgainstOthers(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("long, and without goroutines")
+	}
 	m := faster(paperModel(t), 0.5)
 	const n = 10000
 	for _, c := range []struct {
@@ -72,6 +76,9 @@ func TestQDPDrops(t *testing.T) {
 // A table that is wrong by a factor, for everything or from some time on: no more than three are late in
 // a row after it.
 func TestQDPWrongTable(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("long, and without goroutines")
+	}
 	m := faster(paperModel(t), 0.5)
 	for _, by := range []float64{1.2, 1.5, 2, 2.5} {
 		for name, factor := range map[string]func(time.Duration) float64{

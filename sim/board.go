@@ -40,7 +40,6 @@ type boardRun struct {
 	platform *platform.Platform
 	servers  []*server
 	running  int // servers that are not done
-	err      error
 }
 
 var _ platform.Owner = (*boardRun)(nil)

@@ -24,8 +24,7 @@ type Proteus struct {
 	period    time.Duration
 
 	level   int
-	largest int // batch at the level
-	due     time.Duration
+	largest int           // batch at the level
 	chosen  time.Duration // when the level was, -1: never
 	second  int64         // number of the second that is being counted
 	count   int           // arrivals in it

@@ -110,7 +110,6 @@ type Platform struct {
 	handling bool
 	sample   func(time.Duration, Readings) // nil: nobody asked
 	stopped  bool
-	notes    []string
 
 	// Memory of share.
 	capacity [fluid.MaxResources]float64

@@ -77,7 +77,7 @@ func ParseAxis(text string) (Axis, error) {
 	key, rest, ok := strings.Cut(text, "=")
 	a := Axis{Key: strings.TrimSpace(key)}
 	if !ok || a.Key == "" {
-		return a, fmt.Errorf("study: %.80q is not KEY=VALUE,VALUE,...", text)
+		return a, fmt.Errorf("study: %.80q is not KEY and values: KEY=VALUE,VALUE", text)
 	}
 	for _, v := range SplitOutside(rest) {
 		if v = strings.TrimSpace(v); v == "" {

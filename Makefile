@@ -10,7 +10,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 
 # What builds and passes without cgo, SQLite and ONNX Runtime.
-IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|docs/studies/runtime|cmd/
+IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|docs/studies/(runtime|accuracy)|cmd/
 PURE = $$($(GO) list ./... | grep -vE '/($(IMPURE))')
 
 .PHONY: all build runtime demo test bench-kernel test-pure test-race test-reference lint bench study-search fuzz clean

@@ -26,7 +26,7 @@ import (
 type profileFlags struct {
 	db, space, library              string
 	resolutions, networkResolutions string
-	clock, coRunner                 string
+	clock, coRunner, neighbours     string
 	sweep                           cli.StringSlice
 	period                          time.Duration
 	clocks                          clockFlags
@@ -75,6 +75,7 @@ func (f *profileFlags) flags() []cli.Flag {
 		&cli.StringFlag{Name: "clock", Usage: "wall or thread (processor time); default thread where one thread does all the work", Destination: &f.clock},
 		&cli.Float64Flag{Name: "peak-gflops", Usage: "most operations per second that the processor can do, in 10^9; 0: any CPU's", Destination: &f.gigaflops},
 		&cli.DurationFlag{Name: "budget", Usage: "stop in this time with what there is, per table; 0: no limit", Destination: &f.cfg.Budget},
+		&cli.StringFlag{Name: "neighbours", Usage: "`none`: this virtual machine is alone on its host; its grades are capped at C otherwise", Destination: &f.neighbours},
 		&cli.BoolFlag{Name: "strict", Usage: "fail if a table's trust grade is below B", Destination: &f.strict},
 		command.SeedFlag(&f.cfg.Seed),
 		command.RuntimeFlag(&f.library),
@@ -99,7 +100,7 @@ func (f *profileFlags) action(c *cli.Context) error {
 			return err
 		}
 	}
-	f.cfg.Clock = profile.Clock(f.clock)
+	f.cfg.Clock, f.cfg.Neighbours = profile.Clock(f.clock), profile.Neighbours(f.neighbours)
 	f.cfg.Peak = f.gigaflops * 1e9
 	points, err := f.points()
 	if err != nil {

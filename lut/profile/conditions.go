@@ -16,6 +16,14 @@ type conditions struct {
 	before, after host.State
 }
 
+// unseen is the doubt about every latency of a virtual machine.
+const unseen = "a virtual machine: what its neighbours do to caches and memory shows in no counter, and equal runs differ by more than their intervals say"
+
+// hasNeighbours reports whether programs that nothing here can see may slow the machine down.
+func (c Config) hasNeighbours() bool {
+	return c.Host != nil && c.Neighbours == DetectNeighbours && host.Read(c.Host).Machine.CPU.Hypervisor
+}
+
 func readBefore(fsys fs.FS) conditions {
 	if fsys == nil {
 		return conditions{}

@@ -61,6 +61,8 @@ type Config struct {
 	Load *load.Spec
 	// Host is the file system of the machine, read before and after; nil: conditions are unknown.
 	Host fs.FS
+	// Neighbours says who else may use the processor's caches and memory unseen.
+	Neighbours Neighbours
 
 	// Journal keeps the rounds; Run continues where an earlier one with the same Digest ended. nil:
 	// nothing is kept. Fingerprint is what else has to be the same: machine, library, program.
@@ -70,6 +72,17 @@ type Config struct {
 	// Progress is called after every probe prepared and every round measured.
 	Progress func(Progress)
 }
+
+// Neighbours says whether programs that this system cannot see may slow it down.
+type Neighbours string
+
+// The values.
+const (
+	// DetectNeighbours takes a virtual machine to have neighbours and any other machine to have none.
+	DetectNeighbours Neighbours = ""
+	// NoNeighbours is a virtual machine alone on its host.
+	NoNeighbours Neighbours = "none"
+)
 
 // Journal keeps rounds of samples, so that a run that was killed goes on.
 type Journal interface {
@@ -170,6 +183,7 @@ func (c Config) Validate() error {
 	check(c.Budget > 0 && c.Now == nil, "a budget needs a clock")
 	check(c.Point.Period > 0 && (c.Now == nil || c.Sleep == nil), "a period needs a clock and a way to wait")
 	check(!(c.Target > 0 && c.Target < 1), "the target %g is outside (0, 1)", c.Target)
+	check(c.Neighbours != DetectNeighbours && c.Neighbours != NoNeighbours, "neighbours %q is not none", string(c.Neighbours))
 	check(c.Clock != Auto && c.Clock != Wall && c.Clock != Thread, "clock %q is none of wall, thread", string(c.Clock))
 	for _, rs := range [][]int{c.Resolutions, c.NetworkResolutions} {
 		sorted := slices.Sorted(slices.Values(rs))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
@@ -30,7 +29,7 @@ func Run(ctx context.Context, cfg Config, m Meter) (Result, error) {
 	if err := cfg.Validate(); err != nil {
 		return Result{}, err
 	}
-	r := &run{Config: cfg.withDefaults(), meter: m}
+	r := &run{Config: cfg.withDefaults(), meter: m, neighbours: cfg.hasNeighbours()}
 	err := r.measure(ctx)
 	if err = errors.Join(err, r.close()); err == nil {
 		var t *lut.Table
@@ -46,6 +45,7 @@ type run struct {
 	Config
 	meter      Meter
 	began      time.Duration
+	neighbours bool // that nobody sees
 	plan       *plan
 	probes     []Probe // by unit
 	opened     []Probe // each once, to be closed
@@ -160,62 +160,6 @@ func (r *run) open(ctx context.Context, u int, byBlock map[supernet.Block]Probe)
 		r.opened = append(r.opened, p)
 	}
 	return p, err
-}
-
-// warm runs rounds that are dropped: a fixed number, or until a round is not faster than the one
-// before by more than 2% in the median of all units.
-func (r *run) warm(ctx context.Context) error {
-	since := r.elapsed()
-	most := r.Warmup
-	if most == 0 {
-		most = mostWarm
-	}
-	var before []Sample
-	for i := range most {
-		now, err := r.round(ctx, i, true)
-		if err != nil {
-			return err
-		}
-		r.warmup++
-		r.Progress(Progress{Phase: Warming, Done: i + 1, Total: most, Elapsed: r.elapsed(), Since: since})
-		if r.Clock == Auto {
-			r.Clock = r.detectClock(now.units)
-		}
-		if r.Warmup == 0 && before != nil && medianRatio(now.units, before) >= 0.98 {
-			break
-		}
-		before = now.units
-	}
-	return nil
-}
-
-// detectClock takes processor time if the meter tells it, but for a few samples.
-func (r *run) detectClock(all []Sample) Clock {
-	untold := 0
-	for _, s := range all {
-		if s.CPU <= 0 {
-			untold++
-		}
-	}
-	if float64(untold) > mostUntold*float64(len(all)) {
-		return Wall
-	}
-	return Thread
-}
-
-// mostUntold is the share of samples without processor time that a meter may have which tells it: a
-// hypervisor that takes the processor away may leave nothing on the thread's clock. Such a sample is
-// taken again, and counts nowhere.
-const mostUntold = 0.05
-
-// medianRatio returns the median of the ratios of two rounds' wall times.
-func medianRatio(now, before []Sample) float64 {
-	ratios := make([]float64, len(now))
-	for i := range now {
-		ratios[i] = float64(now[i].Wall) / float64(before[i].Wall)
-	}
-	slices.Sort(ratios)
-	return ratios[len(ratios)/2]
 }
 
 // rounds measures until it is enough.

@@ -26,6 +26,9 @@ func (r *run) table() (*lut.Table, error) {
 		summaries[u] = r.summary(u)
 	}
 	caps := r.conditions.doubts()
+	if r.neighbours {
+		caps = append(caps, unseen)
+	}
 	correction, seamFacts, doubt := r.corrections(summaries)
 	if doubt != "" {
 		caps = append(caps, doubt)
@@ -105,6 +108,9 @@ func (r *run) alpha() float64 {
 func (r *run) grade(u int, l lut.Latency, blocks ...supernet.Block) (lut.Grade, []string) {
 	times, preempted, aside := r.samples.units[u].use(r.Clock)
 	g, why := grade(l, times, len(r.samples.units[u]), r.roofline(blocks...))
+	if r.neighbours && lut.GradeC.Worse(g) {
+		g, why = lut.GradeC, append(why, unseen)
+	}
 	if g.Worse(lut.GradeB) && aside {
 		why = append(why, fmt.Sprintf("%d preempted samples were set aside", preempted))
 	}

@@ -12,8 +12,9 @@ LDFLAGS := -X main.version=$(VERSION)
 # What builds and passes without cgo, SQLite and ONNX Runtime.
 IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|docs/studies/(runtime|accuracy)|cmd/
 PURE = $$($(GO) list ./... | grep -vE '/($(IMPURE))')
+NOT_PURE = $$($(GO) list ./... | grep -E '/($(IMPURE))')
 
-.PHONY: all build runtime demo test bench-kernel test-pure test-race test-reference lint bench study-search fuzz clean
+.PHONY: all build runtime demo test bench-kernel test-pure test-reference lint bench study-search fuzz clean
 all: build
 
 build: ## bin/dynofa and bin/dynofa-run
@@ -25,15 +26,17 @@ runtime: ## ONNX Runtime for this machine, in the cache folder
 demo: build runtime ## the whole path on built-in data; leaves demo/
 	bin/dynofa demo --dir demo $(DEMO_FLAGS)
 
-test: runtime test-pure ## every test, with the race detector
+test: runtime test-pure ## every test, with the race detector; without it those that it slows down or disturbs
 	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -race ./...
+	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test ./docs/studies/runtime
 
 test-pure: ## the pure packages without cgo
 	CGO_ENABLED=0 $(GO) build ./...
 	CGO_ENABLED=0 $(GO) test $(PURE)
 
 test-reference: runtime ## every test, and none may skip for want of reference data in ../shared
-	DYNOFA_REQUIRE_RUNTIME=1 DYNOFA_REQUIRE_REFERENCE=1 $(GO) test ./...
+	CGO_ENABLED=0 DYNOFA_REQUIRE_REFERENCE=1 $(GO) test $(PURE)
+	DYNOFA_REQUIRE_RUNTIME=1 DYNOFA_REQUIRE_REFERENCE=1 $(GO) test -race $(NOT_PURE)
 
 lint: ## gofmt, go vet, staticcheck, shell scripts
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$unformatted" ]; then echo "gofmt would change:"; echo "$$unformatted"; exit 1; fi

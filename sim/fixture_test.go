@@ -97,3 +97,7 @@ func (e *unknownParameter) Error() string { return "parameter " + e.name + " is 
 func serve(level int) policy.Decision {
 	return policy.Decision{Action: policy.Serve, Level: level, Reason: "test"}
 }
+
+func request(id int64, arrival time.Duration) policy.Request {
+	return policy.Request{ID: id, Arrival: arrival}
+}

@@ -10,7 +10,8 @@ import (
 // waiting is a request in the queue, with the luck it will have.
 type waiting struct {
 	policy.Request
-	noise float64 // factor on its latency
+	noise float64 // factor on its latency, without a calibration
+	luck  luck    // with one
 }
 
 // compare orders requests by deadline, then arrival, then number; one without a deadline comes after

@@ -49,6 +49,9 @@ func ReplayArrivals(ctx context.Context, t *trace.Trace, c Config) (*Result, err
 	if c.Seed == 0 {
 		c.Seed = t.Header.Seed
 	}
+	if c.Calibration != nil && c.Loads == nil {
+		c.Loads = t.Header.Loads
+	}
 	given := c.Scenario != nil
 	if !given {
 		c.Scenario = undisturbed(t)

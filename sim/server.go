@@ -45,8 +45,9 @@ type server struct {
 
 	source    source
 	noise     *traffic.NoiseSource
-	coming    waiting // the request of the pending arrival event
-	expecting bool    // there is one
+	recorded  *resampler // nil: no calibration
+	coming    waiting    // the request of the pending arrival event
+	expecting bool       // there is one
 
 	board *boardRun // nil: no board
 	index int       // among its servers
@@ -56,7 +57,8 @@ type server struct {
 	processors               []processor
 	busy                     uint64          // bit p: processor p serves
 	lastLevel, lastProcessor int             // of the last inference, -1 before the first
-	asked                    bool            // a tick is pending at this instant
+	asked                    bool            // a tick is pending, at this instant but for a calibration's delay
+	idle                     bool            // the manager sleeps, so that it has to wake up first
 	later                    des.Handle      // the tick that the policy waits for
 	ended                    bool            // the manager
 	end                      policy.Decision // that ended it
@@ -163,7 +165,12 @@ func (s *server) expect(r policy.Request, ok bool) {
 		return
 	}
 	s.expecting = true
-	s.coming = waiting{Request: r, noise: s.noise.Next()}
+	s.coming = waiting{Request: r}
+	if s.recorded != nil {
+		s.coming.luck = s.recorded.next()
+	} else {
+		s.coming.noise = s.noise.Next()
+	}
 	s.kernel.At(r.Arrival, des.Arrival, s.self, des.Event{Kind: evArrival, Arg: uint64(r.ID)})
 }
 
@@ -175,7 +182,9 @@ func (s *server) arrive() {
 		return
 	}
 	s.queue.add(w)
+	s.idle = true
 	s.wake()
+	s.idle = false
 }
 
 // wake makes the manager look after everything else that happens at this instant, if there is reason
@@ -186,7 +195,11 @@ func (s *server) wake() {
 	}
 	s.asked = true
 	s.kernel.Cancel(s.later)
-	s.kernel.After(0, des.ManagerTick, s.self, des.Event{Kind: evTick})
+	var late time.Duration
+	if s.recorded != nil && s.idle {
+		late = s.recorded.waking(s.kernel.Now(), s.queue.items[s.queue.head].luck)
+	}
+	s.kernel.After(late, des.ManagerTick, s.self, des.Event{Kind: evTick})
 }
 
 // free reports whether a processor is.
@@ -258,13 +271,19 @@ func (s *server) mix(d policy.Decision) {
 func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 	p := &s.processors[d.Processor]
 	start := o.Now
-	if d.Level != p.loaded {
+	if d.Level != p.loaded && s.recorded == nil {
 		start += s.switchTime
 		p.loaded = d.Level
 	}
 	work := float64(s.model.Levels[d.Level].Of(d.Processor, d.Batch)) * w.noise
-	end := start // until the board says
-	if s.board == nil {
+	end, free := start, time.Duration(0) // until the board says
+	switch {
+	case s.board != nil:
+	case s.recorded != nil:
+		before, latency, after := s.recorded.inference(o.Now, d.Level, w.luck)
+		start += before
+		end, free = start+latency, after
+	default:
 		var ok bool
 		if end, ok = finish(p.profile, start, work); !ok {
 			s.fail(fmt.Errorf("sim: policy %q: request %d would end after %v", s.spec, w.ID, maxTime))
@@ -292,7 +311,7 @@ func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 	case s.board != nil:
 		s.begin(d.Processor, start, work, d)
 	default:
-		s.kernel.At(end, des.Completion, s.self, des.Event{Kind: evCompletion, Arg: uint64(s.records[p.record].Request)})
+		s.kernel.At(end+free, des.Completion, s.self, des.Event{Kind: evCompletion, Arg: uint64(s.records[p.record].Request)})
 	}
 }
 

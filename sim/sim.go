@@ -68,6 +68,12 @@ type Config struct {
 	Demand Demand
 	// App names the application among several on a board.
 	App string
+	// Calibration has recorded latencies, which take the place of the family's latencies, the scenario's noise,
+	// slow-downs and switching times, for a single processor without a board and without batches; nil: none. The policy goes on seeing the
+	// family's.
+	Calibration *Calibration
+	// Loads are the co-running programs beside the run, which choose among the calibration's latencies.
+	Loads []trace.Load
 	// NewPolicy builds the policy; nil stands for policy.New.
 	NewPolicy func(spec string, params map[string]string, m *policy.Model) (policy.Policy, error)
 }
@@ -192,6 +198,9 @@ func (c Config) prepare() (*server, error) {
 	}
 	s.header = c.header(f, params)
 	s.header.Blind = blind(c.Scenario)
+	if err := s.calibrate(&c); err != nil {
+		return nil, fmt.Errorf("sim: %w", err)
+	}
 	if c.Board != nil {
 		if err := s.place(&c, c.processors()); err != nil {
 			return nil, fmt.Errorf("sim: scenario %s: %w", c.Scenario.Name, err)

@@ -209,12 +209,15 @@ func TestHostPath(t *testing.T) {
 	}
 	for _, checkpoint := range checkpoints {
 		succeed(t, "export", "--db", db, "--checkpoint", checkpoint, "--policy", "slack", "-o", bundle)
-		out := succeed(t, "run", bundle, "--images", "builtin", "--requests", "40", "--limit", "50ms", "--load", "cpu:1@0s-1h", "--trace", trace)
+		out := succeed(t, "run", bundle, "--images", "builtin", "--requests", "40", "--limit", "50ms", "--load", "cpu:1@0s-1h,mem:1:4MiB@10ms-20ms", "--trace", trace)
 		if !strings.Contains(out, "40 requests") || !strings.Contains(out, "stand-in") {
 			t.Errorf("report of the run:\n%s", out)
 		}
 		if out := succeed(t, "sim", "replay", trace, "--format", "csv"); !strings.Contains(out, ",slack,40,40,") {
 			t.Errorf("the replay does not agree:\n%s", out)
+		}
+		if out := succeed(t, "sim", "replay", trace, "--arrivals", "--calibrate", trace); !strings.Contains(out, "of 40 decisions are the recorded ones") {
+			t.Errorf("the simulation from the run itself:\n%s", out)
 		}
 	}
 	// The policy that simulation picks for this family goes into a bundle.

@@ -14,7 +14,7 @@ import (
 )
 
 func simReplayCommand() *cli.Command {
-	var spec, format, scenario, out string
+	var spec, format, scenario, calibration, out string
 	var params cli.StringSlice
 	var arrivals bool
 	return &cli.Command{
@@ -26,6 +26,7 @@ func simReplayCommand() *cli.Command {
 			command.ParamFlag(&params),
 			&cli.BoolFlag{Name: "arrivals", Usage: "simulate the recorded arrivals and deadlines afresh instead", Destination: &arrivals},
 			&cli.StringFlag{Name: "scenario", Usage: "with --arrivals: disturbances, noise and switching times of this `SCENARIO`; default none", Destination: &scenario},
+			&cli.StringFlag{Name: "calibrate", Usage: "with --arrivals: draw latencies from this recorded `TRACE` of the same family, beside the same co-running loads", Destination: &calibration},
 			&cli.StringFlag{Name: "perfetto", Usage: "write the trace to `FILE.pftrace` for ui.perfetto.dev as well", Destination: &out},
 			command.OutputFlag(&format),
 		},
@@ -36,12 +37,16 @@ func simReplayCommand() *cli.Command {
 			if scenario != "" && !arrivals {
 				return command.Usagef("--scenario goes with --arrivals")
 			}
+			if calibration != "" && (!arrivals || scenario != "") {
+				return command.Usagef("--calibrate goes with --arrivals, without --scenario")
+			}
 			t, err := readTrace(c, c.Args().First())
 			if err != nil {
 				return err
 			}
+			recorded := t
 			if arrivals {
-				if t, err = replayArrivals(c, t, scenario, spec, params.Value()); err != nil {
+				if t, err = replayArrivals(c, t, scenario, calibration, spec, params.Value()); err != nil {
 					return err
 				}
 			}
@@ -52,7 +57,7 @@ func simReplayCommand() *cli.Command {
 				}
 			}
 			if arrivals {
-				return printArrivals(c, t, format)
+				return printArrivals(c, recorded, t, format)
 			}
 			report, err := replay(t, spec, params.Value())
 			if err != nil {
@@ -119,7 +124,7 @@ func readTrace(c *cli.Context, path string) (*trace.Trace, error) {
 }
 
 // replayArrivals simulates what arrived in a trace.
-func replayArrivals(c *cli.Context, t *trace.Trace, scenario, spec string, items []string) (*trace.Trace, error) {
+func replayArrivals(c *cli.Context, t *trace.Trace, scenario, calibration, spec string, items []string) (*trace.Trace, error) {
 	params, err := command.ParseParams(items)
 	if err != nil {
 		return nil, err
@@ -130,6 +135,15 @@ func replayArrivals(c *cli.Context, t *trace.Trace, scenario, spec string, items
 			return nil, err
 		}
 	}
+	if calibration != "" {
+		from, err := readTrace(c, calibration)
+		if err != nil {
+			return nil, err
+		}
+		if config.Calibration, err = sim.Calibrate(from); err != nil {
+			return nil, fmt.Errorf("%s: %w", calibration, err)
+		}
+	}
 	r, err := sim.ReplayArrivals(c.Context, t, config)
 	if err != nil {
 		return nil, err
@@ -138,17 +152,25 @@ func replayArrivals(c *cli.Context, t *trace.Trace, scenario, spec string, items
 	return r.Trace, nil
 }
 
-// printArrivals prints the metrics of a trace.
-func printArrivals(c *cli.Context, t *trace.Trace, format string) error {
-	m := sim.Measure(t, nil)
+// printArrivals prints the metrics of a trace and of a simulation of what arrived in it, and how often their decisions agree.
+func printArrivals(c *cli.Context, recorded, simulated *trace.Trace, format string) error {
+	was, m, agreement := sim.Measure(recorded, nil), sim.Measure(simulated, nil), sim.Agreement(recorded, simulated)
 	if format == command.FormatJSON {
 		enc := json.NewEncoder(c.App.Writer)
 		enc.SetIndent("", " ")
-		return enc.Encode(map[string]any{"metrics": m})
+		return enc.Encode(map[string]any{"metrics": m, "recorded": was, "agreement": agreement})
 	}
-	g := &command.Grid{Head: []string{"arrivals of", "kind", "policy", "requests", "on time", "mean accuracy", "effective", "switches"}}
-	g.Add(t.Name, t.Header.Kind, t.Header.Policy, m.Requests, proportion(m.SLO), m.MeanAccuracy, m.EffectiveAccuracy, m.Switches)
-	for _, n := range t.Header.Notes {
+	g := &command.Grid{Head: []string{"arrivals of", "kind", "policy", "requests", "on time", "mean latency", "p99", "mean accuracy", "effective", "switches"}}
+	for _, row := range []struct {
+		t *trace.Trace
+		m sim.Metrics
+	}{{recorded, was}, {simulated, m}} {
+		g.Add(row.t.Name, row.t.Header.Kind, row.t.Header.Policy, row.m.Requests, proportion(row.m.SLO), row.m.Response.Mean, row.m.Response.P99, row.m.MeanAccuracy, row.m.EffectiveAccuracy, row.m.Switches)
+	}
+	if simulated.Header.Policy == recorded.Header.Policy {
+		g.Note("%d of %d decisions are the recorded ones; latency is from arrival to answer", agreement.Hits, agreement.Trials)
+	}
+	for _, n := range simulated.Header.Notes {
 		g.Note("%s", n)
 	}
 	return g.Print(c.App.Writer, format)

@@ -64,6 +64,13 @@ func TestSinks(t *testing.T) {
 	if out := succeed(t, "sim", "replay", "--arrivals", "--policy", "static:0", "--perfetto", "r.pftrace", "csv/slack.csv", "--format", "csv"); !strings.Contains(out, "static:0,214") {
 		t.Errorf("replay of arrivals:\n%s", out)
 	}
+	out := succeed(t, "sim", "replay", "--arrivals", "--calibrate", "csv/slack.csv", "csv/static-3.csv", "--format", "csv")
+	if strings.Count(out, "static:3,") != 2 {
+		t.Errorf("replay of arrivals with a calibration:\n%s", out)
+	}
+	if out := succeed(t, "sim", "replay", "--arrivals", "--calibrate", "csv/slack.csv", "csv/static-3.csv"); !strings.Contains(out, " decisions are the recorded ones") {
+		t.Errorf("replay of arrivals with a calibration:\n%s", out)
+	}
 	if out := succeed(t, "sim", "explain", "--trace", "csv/slack.csv", "60"); !strings.Contains(out, "decided: serve at level") || !strings.Contains(out, "*  serve") {
 		t.Errorf("explanation:\n%s", out)
 	}

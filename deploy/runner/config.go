@@ -131,7 +131,10 @@ type Config struct {
 	Logger  *slog.Logger // nil: discard
 	Clock   Clock        // nil: the machine's
 	Program string       // name and version, for the trace
-	Notes   []string     // doubts that travel with trace and report
+	// Loads are the co-running programs that the caller starts beside the run, in the run's time, for the trace; the
+	// runner starts none.
+	Loads []trace.Load
+	Notes []string // doubts that travel with trace and report
 }
 
 // Answer is a request's result.
@@ -303,7 +306,7 @@ func (c Config) Header() (trace.Header, error) {
 	}
 	return trace.Header{
 		Version: trace.FormatVersion, Program: c.Program, Kind: trace.Measured,
-		Policy: p.Spec(), Params: c.Policy.Params, Seed: c.Seed, Family: c.family(), Notes: c.notes(),
+		Policy: p.Spec(), Params: c.Policy.Params, Seed: c.Seed, Loads: c.Loads, Family: c.family(), Notes: c.notes(),
 	}, nil
 }
 

@@ -24,6 +24,7 @@
 package trace
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -122,8 +123,56 @@ type Header struct {
 	Concurrent bool     `json:"concurrent,omitempty"`
 	Notes      []string `json:"notes,omitempty"` // doubts that travel with the trace
 	// Blind are the times, in order, in which completions did not reach the policy: a sensor was lost.
-	Blind  []Span        `json:"blind,omitempty"`
+	Blind []Span `json:"blind,omitempty"`
+	// Loads are the co-running programs that somebody started beside the run, ordered by From, then What.
+	Loads  []Load        `json:"loads,omitempty"`
 	Family family.Family `json:"family"`
+}
+
+// Load is a co-running program that is at work from From up to, but not including, To.
+type Load struct {
+	What string `json:"what"` // such as "cpu:2"
+	Span
+}
+
+// LoadsAt returns what co-runs at time t: the names of the loads, sorted and joined by "+"; empty if there is
+// none.
+func (h *Header) LoadsAt(t time.Duration) string { return LoadsAt(h.Loads, t) }
+
+// LoadsAt is Header.LoadsAt for any loads. A name that stands there twice counts twice.
+func LoadsAt(loads []Load, t time.Duration) string {
+	var names []string
+	for _, l := range loads {
+		if t >= l.From && t < l.To {
+			names = append(names, l.What)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, "+")
+}
+
+// maxLoads bounds the co-running programs of a trace, maxLoadName the bytes of a name.
+const (
+	maxLoads    = 10_000
+	maxLoadName = 100
+)
+
+// checkLoads returns the first thing that is wrong with the loads.
+func (h *Header) checkLoads() error {
+	if len(h.Loads) > maxLoads {
+		return fmt.Errorf("%d co-running loads, %d are allowed", len(h.Loads), maxLoads)
+	}
+	for i, l := range h.Loads {
+		switch {
+		case l.What == "" || len(l.What) > maxLoadName || strings.Contains(l.What, "+"):
+			return fmt.Errorf("load %d has the name %.120q", i+1, l.What)
+		case l.From < 0 || l.To <= l.From:
+			return fmt.Errorf("load %d, from %d to %d, is empty", i+1, l.From, l.To)
+		case i > 0 && cmp.Or(cmp.Compare(l.From, h.Loads[i-1].From), cmp.Compare(l.What, h.Loads[i-1].What)) < 0:
+			return fmt.Errorf("load %d is out of order", i+1)
+		}
+	}
+	return nil
 }
 
 // Span is a time from From up to, but not including, To.
@@ -164,6 +213,7 @@ func (h *Header) Validate() error {
 	if h.Policy == "" {
 		errs = append(errs, errors.New("it names no policy"))
 	}
+	errs = append(errs, h.checkLoads())
 	return errors.Join(append(errs, h.Family.Validate())...)
 }
 

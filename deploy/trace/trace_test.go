@@ -6,9 +6,11 @@ import (
 	"io"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -350,6 +352,40 @@ func BenchmarkWrite(b *testing.B) {
 		}
 		if err := w.Write(recs[n%len(recs)]); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestLoads holds what a header says about co-running programs to its rules and its text form.
+func TestLoads(t *testing.T) {
+	span := func(what string, from, to time.Duration) trace.Load {
+		return trace.Load{What: what, Span: trace.Span{From: from, To: to}}
+	}
+	h := header(t)
+	h.Loads = []trace.Load{span("cpu:2", 0, 10), span("mem:1", 5, 15), span("cpu:2", 12, 14)}
+	for at, want := range map[time.Duration]string{0: "cpu:2", 5: "cpu:2+mem:1", 10: "mem:1", 12: "cpu:2+mem:1", 14: "mem:1", 15: ""} {
+		if got := h.LoadsAt(at); got != want {
+			t.Errorf("at %v: %q, want %q", at, got, want)
+		}
+	}
+	var b bytes.Buffer
+	w, err := trace.NewWriter(&b, h)
+	if err == nil {
+		err = w.Flush()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := trace.Read("memory", &b)
+	if err != nil || !slices.Equal(read.Header.Loads, h.Loads) {
+		t.Errorf("read %v, %v", read, err)
+	}
+	for name, loads := range map[string][]trace.Load{
+		"no name": {span("", 0, 1)}, "plus": {span("a+b", 0, 1)}, "empty": {span("a", 1, 1)}, "negative": {span("a", -1, 1)}, "order": {span("a", 2, 3), span("a", 0, 1)},
+	} {
+		h.Loads = loads
+		if h.Validate() == nil {
+			t.Errorf("%s: %v is accepted", name, loads)
 		}
 	}
 }

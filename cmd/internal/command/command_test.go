@@ -121,16 +121,3 @@ func TestWriteFile(t *testing.T) {
 		t.Errorf("%d files are left, want 1", len(entries))
 	}
 }
-
-func TestParseLoad(t *testing.T) {
-	s, err := parseLoad("cpu:2@4s-8.5s")
-	if err != nil || s.spec.Threads != 2 || s.from.Seconds() != 4 || s.to.Seconds() != 8.5 {
-		t.Errorf("parseLoad: %+v, %v", s, err)
-	}
-	for _, bad := range []string{"cpu:2", "cpu:2@", "cpu:2@4s", "cpu:2@8s-4s", "cpu:2@-1s-4s", "gpu:1@0s-1s", "cpu:x@0s-1s", "@0s-1s"} {
-		var usage UsageError
-		if _, err := parseLoad(bad); !errors.As(err, &usage) {
-			t.Errorf("parseLoad(%q): error %v, want a usage error", bad, err)
-		}
-	}
-}

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-	"sync"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -49,7 +46,7 @@ func Run(version string) *cli.Command {
 			&cli.DurationFlag{Name: "period", Usage: "time between arrivals; their mean for poisson", Destination: &o.cfg.Period},
 			&cli.DurationFlag{Name: "duration", Usage: "no arrivals from then on; 0: see --requests", Destination: &o.cfg.Duration},
 			&cli.Int64Flag{Name: "requests", Usage: "end after so many; 0: one for each picture, if there is no --duration", Destination: &o.cfg.Requests},
-			&cli.StringFlag{Name: "load", Usage: "co-running `LOAD` to start meanwhile, KIND:THREADS@FROM-TO, such as cpu:2@4s-8s or mem:1@0s-5s", Destination: &o.loads},
+			&cli.StringFlag{Name: "load", Usage: "co-running `LOADS` meanwhile, KIND:THREADS@FROM-TO, such as cpu:2@4s-8s,mem:1@6s-9s", Destination: &o.loads},
 			&cli.StringFlag{Name: "trace", Usage: "record the run in `FILE.csv`", Destination: &o.trace},
 			&cli.StringFlag{Name: "prepared", Usage: "`FOLDER` for the graphs that are optimised for this machine at the first start; none: plain sessions, which take several times the memory", DefaultText: "dynofa in the user's cache folder, or $CACHE_DIRECTORY", Destination: &o.prepared},
 			&cli.StringFlag{Name: "require-signature", Usage: "refuse a bundle that was not signed by `KEY`: a public key of minisign, or a file with one", Destination: &o.signer},
@@ -74,9 +71,9 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	if err := CheckFormat(o.format); err != nil {
 		return err
 	}
-	schedule, err := parseLoad(o.loads)
+	schedule, err := load.ParseSchedule(o.loads)
 	if err != nil {
-		return err
+		return Usagef("--load: %w", err)
 	}
 	b, err := bundle.Open(dir)
 	if err != nil {
@@ -91,6 +88,9 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	}
 	if schedule != nil {
 		o.cfg.Notes = append(o.cfg.Notes, "a co-running load ran beside: "+o.loads)
+	}
+	for _, s := range schedule {
+		o.cfg.Loads = append(o.cfg.Loads, trace.Load{What: s.Spec.String(), Span: trace.Span{From: s.From, To: s.To}})
 	}
 	closePictures, err := o.open()
 	if err != nil {
@@ -261,7 +261,7 @@ func (o *runOptions) configure(b *bundle.Bundle) error {
 }
 
 // record runs with the trace and the co-running load that were asked for.
-func (o *runOptions) record(ctx context.Context, schedule *loadSchedule, do func(context.Context) (*runner.Report, error)) (*runner.Report, error) {
+func (o *runOptions) record(ctx context.Context, schedule load.Schedule, do func(context.Context) (*runner.Report, error)) (*runner.Report, error) {
 	if o.trace != "" {
 		header, err := o.cfg.Header()
 		if err != nil {
@@ -278,77 +278,17 @@ func (o *runOptions) record(ctx context.Context, schedule *loadSchedule, do func
 		}
 		o.cfg.Trace = w
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	loads, err := schedule.Prepare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	during, cancel := context.WithCancel(ctx)
 	defer cancel()
-	wait := schedule.begin(ctx)
+	loads.Begin(during)
 	report, err := do(ctx)
 	cancel()
-	if loadErr := wait(); err == nil {
+	if loadErr := loads.Stop(); err == nil && ctx.Err() == nil {
 		err = loadErr
 	}
 	return report, err
-}
-
-// loadSchedule is a co-running load and when it runs, since the start of the run.
-type loadSchedule struct {
-	spec     load.Spec
-	from, to time.Duration
-}
-
-// parseLoad reads "cpu:2@4s-8s"; empty text is no load.
-func parseLoad(text string) (*loadSchedule, error) {
-	if text == "" {
-		return nil, nil
-	}
-	what, when, _ := strings.Cut(text, "@")
-	spec, err := load.ParseSpec(what)
-	if err != nil {
-		return nil, Usagef("--load: %w", err)
-	}
-	from, to, ok := strings.Cut(when, "-")
-	begin, err1 := time.ParseDuration(from)
-	end, err2 := time.ParseDuration(to)
-	if !ok || err1 != nil || err2 != nil || begin < 0 || end <= begin {
-		return nil, Usagef("--load %q: want KIND:THREADS@FROM-TO with FROM before TO, such as cpu:2@4s-8s", text)
-	}
-	return &loadSchedule{spec, begin, end}, nil
-}
-
-// begin starts and stops the load at its times, in the background, until ctx ends. The function that
-// it returns waits for that and reports what went wrong.
-func (s *loadSchedule) begin(ctx context.Context) (wait func() error) {
-	if s == nil {
-		return func() error { return nil }
-	}
-	var group sync.WaitGroup
-	var failure error
-	began := time.Now()
-	group.Go(func() {
-		if !sleepUntil(ctx, began.Add(s.from)) {
-			return
-		}
-		p, err := load.Start(ctx, s.spec)
-		if err != nil {
-			if ctx.Err() == nil {
-				failure = fmt.Errorf("co-running load: %w", err)
-			}
-			return
-		}
-		sleepUntil(ctx, began.Add(s.to))
-		if err := p.Stop(); err != nil && ctx.Err() == nil {
-			failure = fmt.Errorf("co-running load: %w", err)
-		}
-	})
-	return func() error { group.Wait(); return failure }
-}
-
-func sleepUntil(ctx context.Context, t time.Time) bool {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

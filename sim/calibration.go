@@ -164,27 +164,6 @@ func (c *Calibration) find(loads string) (int, bool) {
 	return slices.BinarySearchFunc(c.states, loads, func(s recordedState, loads string) int { return strings.Compare(s.loads, loads) })
 }
 
-// check returns what makes the calibration unusable for a run.
-func (c *Calibration) check(levels int, loads []trace.Load) error {
-	if levels != c.levels {
-		return fmt.Errorf("a calibration of %d levels for a family of %d", c.levels, levels)
-	}
-	times := []time.Duration{0}
-	for _, l := range loads {
-		times = append(times, l.From, l.To)
-	}
-	for _, t := range times {
-		name := trace.LoadsAt(loads, t)
-		if i, ok := c.find(name); !ok || len(c.states[i].all) == 0 {
-			if name == "" {
-				name = "no load"
-			}
-			return fmt.Errorf("the calibration has no inference beside %s, as there is at %v", name, t)
-		}
-	}
-	return nil
-}
-
 // calibrate makes the server draw from the config's calibration, if there is one.
 func (s *server) calibrate(c *Config) error {
 	if c.Calibration == nil {
@@ -193,8 +172,8 @@ func (s *server) calibrate(c *Config) error {
 	if c.Board != nil || len(c.processors()) > 1 || s.model.MaxBatch() > 1 {
 		return errors.New("a calibration goes with one processor, without a board and without batches")
 	}
-	if err := c.Calibration.check(len(s.model.Levels), c.Loads); err != nil {
-		return err
+	if n := len(s.model.Levels); n != c.Calibration.levels {
+		return fmt.Errorf("a calibration of %d levels for a family of %d", c.Calibration.levels, n)
 	}
 	s.recorded = &resampler{Calibration: c.Calibration, loads: c.Loads, model: s.model,
 		rng: traffic.Stream(c.seed(), c.Replication, streamName("calibration", c.App))}
@@ -234,16 +213,25 @@ func (r *resampler) next() luck {
 	return r.last
 }
 
-// at returns the recordings beside what co-runs at a time, which Calibration.check has looked for.
+// at returns the recordings beside what co-runs at a time, nil if there is no inference among them.
 func (r *resampler) at(t time.Duration) *recordedState {
-	i, _ := r.find(trace.LoadsAt(r.loads, t))
-	return &r.states[i]
+	if i, ok := r.find(trace.LoadsAt(r.loads, t)); ok && len(r.states[i].all) > 0 {
+		return &r.states[i]
+	}
+	return nil
 }
 
 // inference returns what serving at a level takes from a decision on: until the inference starts, the inference, and
-// until the loop is free again.
-func (r *resampler) inference(now time.Duration, level int, l luck) (before, latency, after time.Duration) {
+// until the loop is free again. It returns an error if nothing was recorded beside what co-runs then.
+func (r *resampler) inference(now time.Duration, level int, l luck) (before, latency, after time.Duration, err error) {
 	s := r.at(now)
+	if s == nil {
+		name := trace.LoadsAt(r.loads, now)
+		if name == "" {
+			name = "no load"
+		}
+		return 0, 0, 0, fmt.Errorf("the calibration has no inference beside %s, as there is at %v", name, now)
+	}
 	i := l.place(len(s.all))
 	before = s.all[i].before
 	total := 0.0
@@ -264,13 +252,13 @@ func (r *resampler) inference(now time.Duration, level int, l luck) (before, lat
 	if n := len(s.after); n > 0 {
 		after = s.after[l.place(n)]
 	}
-	return before, max(1, roundDuration(total)), after
+	return before, max(1, roundDuration(total)), after, nil
 }
 
 // waking returns how long the loop sleeps on after a request has arrived.
 func (r *resampler) waking(now time.Duration, l luck) time.Duration {
 	s := r.at(now)
-	if len(s.wake) == 0 {
+	if s == nil || len(s.wake) == 0 {
 		return 0
 	}
 	return s.wake[l.place(len(s.wake))]

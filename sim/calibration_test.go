@@ -160,17 +160,16 @@ func TestCalibrationRefusals(t *testing.T) {
 	if err := base.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	for want, change := range map[string]func(*sim.Config){
-		"no inference beside mem:1": func(c *sim.Config) {
-			c.Loads = []trace.Load{{What: "mem:1", Span: trace.Span{From: 5 * ms, To: 6 * ms}}}
-		},
-		"calibration of 6 levels": func(c *sim.Config) { c.Family = levelsOf(t, 10*ms, 20*ms) },
-	} {
-		cfg := base
-		change(&cfg)
-		if err := cfg.Validate(); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want one about %q", err, want)
-		}
+	late := []trace.Load{{What: "mem:1", Span: trace.Span{From: time.Hour, To: 2 * time.Hour}}} // nobody gets there
+	base.Loads = late
+	run(t, base)
+	base.Loads = []trace.Load{{What: "mem:1", Span: trace.Span{From: 5 * ms, To: time.Second}}}
+	if _, err := sim.Run(t.Context(), base); err == nil || !strings.Contains(err.Error(), "no inference beside mem:1") {
+		t.Errorf("error %v, want one about mem:1", err)
+	}
+	base.Family = levelsOf(t, 10*ms, 20*ms)
+	if err := base.Validate(); err == nil || !strings.Contains(err.Error(), "calibration of 6 levels") {
+		t.Errorf("error %v, want one about six levels", err)
 	}
 	if _, err := sim.Calibrate(&trace.Trace{Header: recorded.Header}); err == nil {
 		t.Error("an empty trace gives a calibration")

@@ -280,7 +280,11 @@ func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 	switch {
 	case s.board != nil:
 	case s.recorded != nil:
-		before, latency, after := s.recorded.inference(o.Now, d.Level, w.luck)
+		before, latency, after, err := s.recorded.inference(o.Now, d.Level, w.luck)
+		if err != nil {
+			s.fail(fmt.Errorf("sim: request %d: %w", w.ID, err))
+			return
+		}
 		start += before
 		end, free = start+latency, after
 	default:

@@ -37,7 +37,7 @@ func (s Schedule) Validate() error {
 			return err
 		}
 		if a.From < 0 || a.To <= a.From {
-			return fmt.Errorf("load: %v: want FROM before TO", a)
+			return fmt.Errorf("load: %v: want KIND:THREADS@FROM-TO with FROM before TO", a)
 		}
 		for _, b := range s[:i] {
 			if a.Spec == b.Spec && a.From < b.To && b.From < a.To {

@@ -65,7 +65,7 @@ fuzz: ## every fuzz target for FUZZTIME
 	done
 
 .PHONY: study-accuracy
-study-accuracy: build runtime ## docs/studies/accuracy: sub-networks of the built-in supernet measured, its predictor fitted; ten to twenty CPU-minutes
+study-accuracy: build runtime ## docs/studies/accuracy: sub-networks of the built-in supernet measured, its predictor fitted; half an hour of processor time
 	DYNOFA_STUDY=1 $(GO) test -count=1 -timeout 3h -run '^TestStudy$$' -v ./docs/studies/accuracy
 
 .PHONY: study-policies

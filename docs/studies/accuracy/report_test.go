@@ -21,10 +21,10 @@ func writeRows(t *testing.T, rows []row) {
 	}
 	defer f.Close()
 	w := csv.NewWriter(f)
-	records := [][]string{{"arch", "r", "macs", "cpu_ns", "images", "top1_before", "low_before", "high_before", "top1_after", "low_after", "high_after"}}
+	records := [][]string{{"arch", "r", "macs", "cpu_ns", "images", "top1_before", "low_before", "high_before", "images_before", "top1_after", "low_after", "high_after"}}
 	for _, r := range rows {
 		records = append(records, []string{r.arch.String(), strconv.Itoa(r.arch.R), strconv.FormatInt(r.macs, 10), strconv.FormatInt(int64(r.latency), 10), r.after["images"],
-			r.before["top1"], r.before["top1_low"], r.before["top1_high"], r.after["top1"], r.after["top1_low"], r.after["top1_high"]})
+			r.before["top1"], r.before["top1_low"], r.before["top1_high"], r.before["images"], r.after["top1"], r.after["top1_low"], r.after["top1_high"]})
 	}
 	if err := w.WriteAll(records); err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func writeRows(t *testing.T, rows []row) {
 }
 
 // writeTables puts the tables between their marks in README.md.
-func writeTables(t *testing.T, c accuracy.FashionConditions, rows []row, cost []costOf) {
+func writeTables(t *testing.T, c accuracy.FashionConditions, rows []row, tau float64, cost []costOf) {
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +49,9 @@ func writeTables(t *testing.T, c accuracy.FashionConditions, rows []row, cost []
 	}
 	var b strings.Builder
 	percent := func(m map[string]string) string {
+		if m == nil {
+			return ""
+		}
 		v := func(name string) float64 {
 			x, err := strconv.ParseFloat(m[name], 64)
 			if err != nil {
@@ -58,13 +61,14 @@ func writeTables(t *testing.T, c accuracy.FashionConditions, rows []row, cost []
 		}
 		return fmt.Sprintf("%.2f%% (%.2f..%.2f)", v("top1"), v("top1_low"), v("top1_high"))
 	}
-	fmt.Fprintf(&b, "### Sub-networks\n\nTop-1 on %s pictures of %s, with Wilson's 95%% intervals; weights: `%s`. Recalibration: %s. Latency: median\nprocessor time of one picture at one thread, of 50 runs on this machine.\n\n",
-		rows[0].after["images"], rows[0].after["data"], rows[0].after["weights"], rows[0].after["recalibration"])
+	fmt.Fprintf(&b, "### Sub-networks\n\nTop-1 on %s pictures of %s, with Wilson's 95%% intervals; weights: `%s`. Recalibration: %s; before it, %s pictures. Latency: median\nprocessor time of one picture at one thread, of 50 runs on this machine.\n\n",
+		rows[0].after["images"], rows[0].after["data"], rows[0].after["weights"], rows[0].after["recalibration"], rows[0].before["images"])
 	b.WriteString("| MACs | r | depths | latency | top-1 before | top-1 after recalibration |\n| ---: | ---: | --- | ---: | ---: | ---: |\n")
 	for _, r := range rows {
 		fmt.Fprintf(&b, "| %.2f M | %d | %s | %.2f ms | %s | %s |\n", float64(r.macs)/1e6, r.arch.R, strings.Trim(fmt.Sprint(r.arch.D), "[]"), r.latency.Seconds()*1e3, percent(r.before), percent(r.after))
 	}
-	fmt.Fprintf(&b, "\nThe whole architectures are in `results.csv`.\n\n### Predictor\n\n"+
+	fmt.Fprintf(&b, "\nThe whole architectures are in `results.csv`. Kendall's tau between MACs and top-1 over the %d drawn at random (all but the smallest and the largest): **%.3f**.\n", sampled, tau)
+	fmt.Fprintf(&b, "\n### Predictor\n\n"+
 		"Fitted to %d sub-networks and compared with %d others, all measured on %d pictures of %s (recalibration: %s):\nKendall's tau **%.3f**, mean absolute error **%.3f** points. The built-in predictor is fitted to all %d.\n",
 		c.Networks-c.HeldOut, c.HeldOut, c.Pictures, c.Data, c.Recalibration, c.Tau, 100*c.MAE, c.Networks)
 	fmt.Fprintf(&b, "\n### What recalibration costs\n\nProcessor time of %d pictures of 224 x 224 (a batch) of ofa-mbv3-w1.2 at one thread, the least of 5 runs in turn (80 pictures each way).\n\n", costBatch)

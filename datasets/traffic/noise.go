@@ -1,7 +1,6 @@
 package traffic
 
 import (
-	"math"
 	"math/rand/v2"
 	"strings"
 
@@ -50,12 +49,12 @@ func (n Noise) Source(rng *rand.Rand) *NoiseSource {
 
 // Next draws a factor: for Lognormal exp(Sigma*z - Sigma^2/2) with a standard normal z, for Exponential one of
 // mean 1, which may be 0, for Burst that of its model, and 1 without noise (and without a draw). But for Burst factors are independent
-// and of mean 1. Lognormal and Burst go through functions of the standard library whose last bit may differ between architectures; the
-// others are the same everywhere.
+// and of mean 1. They are the same on every architecture, except that the standard library's normal variables take a logarithm of
+// theirs beyond 3.4 standard deviations, which may differ in the last bit.
 func (s *NoiseSource) Next() float64 {
 	switch s.Kind {
 	case Lognormal:
-		return math.Exp(float64(s.Sigma*s.rng.NormFloat64()) - float64(s.Sigma*s.Sigma)/2)
+		return noise.Exp(float64(s.Sigma*s.rng.NormFloat64()) - float64(s.Sigma*s.Sigma)/2)
 	case Exponential:
 		return exponential(s.rng)
 	case Burst:

@@ -23,6 +23,25 @@ build: ## bin/dynofa and bin/dynofa-run
 runtime: ## ONNX Runtime for this machine, in the cache folder
 	@sh deploy/ort/fetch.sh $(RUNTIME)
 
+# Cross-building for a board. Debian's gcc-aarch64-linux-gnu, libc6-dev-arm64-cross and qemu-user-static have the tools.
+ARM64_CC ?= aarch64-linux-gnu-gcc
+ARM64_QEMU ?= qemu-aarch64-static
+ARM64_OUT ?= bin/linux-arm64
+.PHONY: runner-arm64 runtime-arm64 test-arm64
+runner-arm64: ## bin/linux-arm64/dynofa-run, for a board with 64-bit Arm
+	@command -v $(firstword $(ARM64_CC)) >/dev/null || { echo "runner-arm64: there is no $(firstword $(ARM64_CC)); on Debian: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross"; exit 1; }
+	CGO_ENABLED=1 GOOS=linux GOARCH=arm64 CC="$(ARM64_CC)" $(GO) build -tags netgo,osusergo -ldflags "$(LDFLAGS)" -o $(ARM64_OUT)/ ./cmd/dynofa-run
+	@! command -v aarch64-linux-gnu-objdump >/dev/null || echo "$(ARM64_OUT)/dynofa-run wants a board with glibc $$(aarch64-linux-gnu-objdump -T $(ARM64_OUT)/dynofa-run | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | cut -d_ -f2) or newer"
+
+runtime-arm64: ## ONNX Runtime for 64-bit Arm, in the cache folder, to be copied to a board
+	@sh deploy/ort/fetch.sh $(RUNTIME)/arm64 arm64
+
+test-arm64: runtime ## decisions and inference on emulated arm64 against this machine's; says so and does nothing without compiler or emulator
+	@if command -v $(firstword $(ARM64_CC)) >/dev/null && command -v $(ARM64_QEMU) >/dev/null; then \
+		sh deploy/ort/fetch.sh $(RUNTIME)/arm64 arm64; \
+		DYNOFA_REQUIRE_ARM64=1 $(GO) test -count=1 -run '^TestArm64' -v ./cmd/dynofa-run; \
+	else echo "test-arm64: skipped: there is no $(ARM64_CC) or no $(ARM64_QEMU)"; fi
+
 demo: build runtime ## the whole path on built-in data; leaves demo/
 	bin/dynofa demo --dir demo $(DEMO_FLAGS)
 

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Puts ONNX Runtime for this machine's architecture at <folder>/lib/libonnxruntime.so.1, out of the
-# npm package onnxruntime-node, after checking recorded SHA-256 digests.
+# Puts ONNX Runtime at <folder>/lib/libonnxruntime.so.1, out of the npm package onnxruntime-node, after
+# checking recorded SHA-256 digests: for this machine's architecture, or for the one that is named.
 #
-# usage: fetch.sh FOLDER
+# usage: fetch.sh FOLDER [x64|arm64]
 set -eu
 
 version=1.27.0
@@ -15,14 +15,15 @@ die() {
 	exit 1
 }
 
-[ $# -eq 1 ] || die "usage: fetch.sh FOLDER"
+{ [ $# -ge 1 ] && [ $# -le 2 ]; } || die "usage: fetch.sh FOLDER [x64|arm64]"
 folder=$1
+architecture=${2:-$(uname -m)}
 
 [ "$(uname -s)" = Linux ] || die "only Linux builds are fetched; install ONNX Runtime >= 1.24 and set DYNOFA_ONNXRUNTIME to its library"
-case $(uname -m) in
-x86_64) platform=x64 library_sha256=$x64_sha256 ;;
+case $architecture in
+x86_64 | x64) platform=x64 library_sha256=$x64_sha256 ;;
 aarch64 | arm64) platform=arm64 library_sha256=$arm64_sha256 ;;
-*) die "no ONNX Runtime $version is published for $(uname -m); set DYNOFA_ONNXRUNTIME to a library of your own" ;;
+*) die "no ONNX Runtime $version is published for $architecture; set DYNOFA_ONNXRUNTIME to a library of your own" ;;
 esac
 
 has_digest() { # file, sha256

@@ -214,6 +214,7 @@ func TestMain(m *testing.M) {
 			if made, _, _, err = b.PrepareRead(context.Background(), p); err == nil && i%3 == 2 {
 				err = made.Remove()
 			}
+			fmt.Println("done")
 		}
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(3)
@@ -229,9 +230,42 @@ func TestMain(m *testing.M) {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(3)
 			}
+			fmt.Println("done")
 		}
 	}
 	os.Exit(m.Run())
+}
+
+// killChild starts this program again, lets it do its work a few times, at most most, and kills it at a
+// random moment of the next within about as long as the work has just taken.
+func killChild(t *testing.T, variable, value string, rng *rand.Rand, most int) {
+	t.Helper()
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), variable+"="+value)
+	child.Stderr = os.Stderr
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	took := 20 * time.Millisecond
+	for range 1 + rng.IntN(most+1) { // "ready" comes first
+		start := time.Now()
+		if !lines.Scan() {
+			t.Fatalf("the child ended: %v", lines.Err())
+		}
+		took = time.Since(start)
+	}
+	time.Sleep(time.Duration(rng.Int64N(int64(took) + 1)))
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Wait(); err == nil || child.ProcessState.ExitCode() == 3 {
+		t.Fatalf("the child failed before it was killed: %v", err)
+	}
 }
 
 // TestKilledWriterLeavesABundle kills a process that writes two bundles in turn, -kills times, at
@@ -239,44 +273,19 @@ func TestMain(m *testing.M) {
 // ended it may be missing.
 func TestKilledWriterLeavesABundle(t *testing.T) {
 	want := map[string]bool{}
-	var took time.Duration // by one write, to spread the kills over two
 	for seed := range uint64(2) {
-		start := time.Now()
 		d, err := bundle.Write(t.Context(), filepath.Join(t.TempDir(), "b"), mustFixture(t, seed))
 		if err != nil {
 			t.Fatal(err)
 		}
 		want[d] = true
-		took = time.Since(start)
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	parent := t.TempDir()
 	dir := filepath.Join(parent, "bundle")
 	seen, missing := map[string]int{}, 0
-	for i := range *kills {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), childVariable+"="+dir)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-			t.Fatalf("the child said %q: %v", line, err)
-		}
-		if i > 0 { // a start takes longer than a write
-			time.Sleep(took / 2)
-		}
-		time.Sleep(time.Duration(rng.Int64N(int64(2*took) + 1)))
-		if err := child.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Wait(); err == nil || child.ProcessState.ExitCode() == 3 {
-			t.Fatalf("the child failed before it was killed: %v", err)
-		}
+	for range *kills {
+		killChild(t, childVariable, dir, rng, 2)
 		b, err := bundle.Open(dir)
 		if errors.Is(err, os.ErrNotExist) && len(seen) == 0 {
 			missing++
@@ -297,6 +306,9 @@ func TestKilledWriterLeavesABundle(t *testing.T) {
 		}
 	}
 	t.Logf("%d bundles seen %v, %d times none yet", len(seen), seen, missing)
+	if len(seen) < 2 {
+		t.Errorf("after %d kills %d of the two bundles were seen", *kills, len(seen))
+	}
 	entries, err := os.ReadDir(parent)
 	if err != nil {
 		t.Fatal(err)
@@ -316,33 +328,9 @@ func TestKilledWriterLeavesABundle(t *testing.T) {
 func TestKilledPreparationLeavesACache(t *testing.T) {
 	dir, cache := written(t, 1), filepath.Join(t.TempDir(), "cache")
 	b := openFixture(t, dir)
-	start := time.Now()
-	if _, err := b.Prepare(t.Context(), preparation(cache)); err != nil {
-		t.Fatal(err)
-	}
-	took := time.Since(start)
 	rng := rand.New(rand.NewPCG(2, 2))
 	for range (*kills + 1) / 2 {
-		child := exec.Command(os.Args[0])
-		child.Env = append(os.Environ(), prepareVariable+"="+dir+"|"+cache)
-		child.Stderr = os.Stderr
-		out, err := child.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-			t.Fatalf("the child said %q: %v", line, err)
-		}
-		time.Sleep(time.Duration(rng.Int64N(int64(3*took) + 1)))
-		if err := child.Process.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := child.Wait(); err == nil || child.ProcessState.ExitCode() == 3 {
-			t.Fatalf("the child failed before it was killed: %v", err)
-		}
+		killChild(t, prepareVariable, dir+"|"+cache, rng, 3)
 		p := preparation(cache)
 		p.Target = fmt.Sprint("machine ", rng.IntN(2))
 		made, graphs, remade, err := b.PrepareRead(t.Context(), p)

@@ -126,6 +126,14 @@ func TestAuditOfPlantedFaults(t *testing.T) {
 			each(tab, at(160), func(l *lut.Latency) { *l = scale(*l, 1.6) }) // 192 has 1.4 times the pixels
 			return none
 		}, lut.CodeResolutionOrder, lut.Fault, 1, "r=160 is the most out of order"},
+		"column too low": {func(tab *lut.Table) lut.AuditOptions {
+			each(tab, at(192), func(l *lut.Latency) { *l = scale(*l, 0.5) })
+			return none
+		}, lut.CodeResolutionOrder, lut.Fault, 1, "r=192 is the most out of order"},
+		"last column too low": {func(tab *lut.Table) lut.AuditOptions {
+			each(tab, at(224), func(l *lut.Latency) { *l = scale(*l, 0.6) }) // 224 has 1.4 times the pixels of 192
+			return none
+		}, lut.CodeResolutionOrder, lut.Fault, 1, "r=224 is the most out of order"},
 		"useless spread": {func(tab *lut.Table) lut.AuditOptions {
 			each(tab, all, func(l *lut.Latency) { l.Std = l.Mean * 0.34 })
 			return none

@@ -176,7 +176,7 @@ func (a *auditor) columns() error {
 			continue
 		}
 		if fall >= largest {
-			largest, at = fall, i-1
+			largest, at = fall, outlier(columns, i)
 		}
 		evidence = append(evidence, ranked{fall, Evidence{fmt.Sprintf("r=%d", low.resolution),
 			fmt.Sprintf("%.1f ms over %d entries, and %.1f ms at r=%d: %s less", low.sum/1e6, low.n, high.sum/1e6, high.resolution, percent(fall))}})
@@ -200,6 +200,40 @@ func (a *auditor) columns() error {
 	}
 	a.flatColumns(columns)
 	return nil
+}
+
+// outlier returns which column a fall from i-1 to i is to be put down to: the one without which the others
+// fall less, and if that is equal the one whose time for its arithmetic is further from the others'.
+func outlier(columns []column, i int) int {
+	a, b := fallsWithout(columns, i-1), fallsWithout(columns, i)
+	if b < a || b == a && oddity(columns, i) > oddity(columns, i-1) {
+		return i
+	}
+	return i - 1
+}
+
+// fallsWithout adds up by how much the sums of all columns but one fall, in nanoseconds.
+func fallsWithout(columns []column, without int) float64 {
+	falls, before := 0.0, 0.0
+	for i, c := range columns {
+		if i != without {
+			falls += max(0, before-c.sum)
+			before = c.sum
+		}
+	}
+	return falls
+}
+
+// oddity is how far a column's time for each multiply-accumulate is from the median of the others', as a
+// magnitude of logarithms.
+func oddity(columns []column, of int) float64 {
+	var others []float64
+	for i, c := range columns {
+		if i != of {
+			others = append(others, c.sum/c.macs)
+		}
+	}
+	return math.Abs(math.Log(columns[of].sum / columns[of].macs / median(others)))
 }
 
 // outOfOrder names a column and the range of all others.

@@ -35,7 +35,8 @@ type Rescale struct {
 // for; a field that the table does not know becomes a warning. If a field differs, At returns a
 // *PointError, unless a model is given and only the memory clock or the clock of the table's
 // processor (field Processor "cpu" or "gpu") differ: then latencies are rescaled and every prediction
-// carries a warning. The rescaling's own error is not in a prediction's interval.
+// carries a warning, and the power that the device draws is not known any more (ErrNoPower). The
+// rescaling's own error is not in a prediction's interval.
 func (p *Predictor) At(want OperatingPoint, model *Rescale) (*Predictor, error) {
 	q := *p
 	q.doubts.table = p.Warnings()
@@ -60,6 +61,7 @@ func (p *Predictor) At(want OperatingPoint, model *Rescale) (*Predictor, error) 
 		return nil, err
 	}
 	q.calibration = p.calibration.times(factor)
+	q.power = 0
 	q.doubts.table = append(q.doubts.table, doubts...)
 	q.point = want
 	return &q, nil
@@ -106,7 +108,8 @@ func (m Rescale) factor(have, want OperatingPoint, differ []Difference) (factor 
 func ratio(have, want unit.Hertz) float64 { return float64(have / want) }
 
 // Table returns a copy of t carried over to other clocks: every time of entries and networks by one
-// factor, without samples, with the origin Modelled, a grade of C at best, and warnings that say so.
+// factor, without samples, with the origin Modelled, a grade of C at best, and warnings that say so. The
+// power is not carried over: at other clocks the device draws another.
 // Zero clocks stay as they are in t. It returns an error if t does not know a clock that is to change,
 // or a *PointError if the clock of another processor than the table's changes. t is not changed; the
 // copy shares the entries' warnings.
@@ -142,7 +145,7 @@ func (m Rescale) Table(t *Table, cpu, gpu, memory unit.Hertz) (*Table, error) {
 		l.Samples = nil
 		return l
 	}
-	c.ID, c.Origin = 0, Modelled
+	c.ID, c.Origin, c.Power = 0, Modelled, 0
 	c.Entries, c.Networks = slices.Clone(t.Entries), slices.Clone(t.Networks)
 	for i := range c.Entries {
 		c.Entries[i].Latency = times(c.Entries[i].Latency)
@@ -156,6 +159,9 @@ func (m Rescale) Table(t *Table, cpu, gpu, memory unit.Hertz) (*Table, error) {
 	}
 	c.Provenance = setFact(slices.Clone(t.Provenance), Fact{"rescaling", strings.Join(doubts, "; ")})
 	c.Warnings = append(slices.Clone(t.Warnings), doubts...)
+	if t.Power != 0 {
+		c.Warnings = append(c.Warnings, fmt.Sprintf("the %v that the device drew at the table's clocks were not carried over: energies are unknown", t.Power))
+	}
 	return &c, nil
 }
 

@@ -208,6 +208,36 @@ func TestEnergy(t *testing.T) {
 	}
 }
 
+// At other clocks a device draws another power: energies of rescaled latencies are unknown.
+func TestRescalingForgetsThePower(t *testing.T) {
+	s := spreadSpace(t)
+	a := s.Uniform(3, 2.5, 1, 16)
+	tab := spreadTable(t, s)
+	tab.Point.CPUClock, tab.Power = 1e9, 5
+	scaled, err := lut.Rescale{}.Table(tab, 0.5e9, 0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if scaled.Power != 0 || tab.Power != 5 || len(scaled.Warnings) != 2 {
+		t.Errorf("power %v, was %v, warnings %q", scaled.Power, tab.Power, scaled.Warnings)
+	}
+	want := tab.Point
+	want.CPUClock = 0.5e9
+	p, err := spreadPredictor(t, tab, s).At(want, &lut.Rescale{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Energy(a); !errors.Is(err, lut.ErrNoPower) {
+		t.Errorf("energy at another clock: error %v", err)
+	}
+	if same, err := spreadPredictor(t, tab, s).At(tab.Point, nil); err != nil {
+		t.Error(err)
+	} else if _, err := same.Energy(a); err != nil {
+		t.Errorf("energy at the table's own clock: %v", err)
+	}
+}
+
+
 // Predictions for a space of the user's own, with odd expand ratios, are sums over its blocks.
 func TestOwnSpaceSums(t *testing.T) {
 	s := spreadSpace(t)

@@ -51,6 +51,8 @@ type Meta struct {
 	// Space is the supernet whose blocks the files hold; every key must name one of its blocks.
 	// Nil is allowed for CSV and the Go benchmark format, which name their space themselves.
 	Space *supernet.Space
+	// DefaultSpace is that of a file which may name its space and does not; it counts where Space is nil.
+	DefaultSpace *supernet.Space
 	// Point is where the numbers were measured; device and processor are required. A CSV file that
 	// names another device or processor is refused, and may supply what is empty here.
 	Point lut.OperatingPoint

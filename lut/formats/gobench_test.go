@@ -171,6 +171,14 @@ ok  	example 1.2s
 	if l := tab.Entries[1].Latency; l.N != 3 || l.P50 != 200 || l.Min != 100 || l.Std != 100 || l.Warnings != nil {
 		t.Errorf("three samples: %+v", l)
 	}
+	m.Space, m.DefaultSpace = nil, m.Space
+	if tab, err := formats.ReadFS(context.Background(), fstest.MapFS{"x.txt": {Data: []byte(text)}}, "x.txt", formats.GoBench, m); err != nil || tab.Space != "ofa-mbv3-w1.2" {
+		t.Errorf("a file that names no space: %v", err)
+	}
+	named := fstest.MapFS{"x.txt": {Data: []byte("space: ofa-mbv3-w1.0\n" + text)}}
+	if tab, err := formats.ReadFS(context.Background(), named, "x.txt", formats.GoBench, m); err != nil || tab.Space != "ofa-mbv3-w1.0" {
+		t.Errorf("a file that names its own: %v", err)
+	}
 	if tab.Provenance[0] != (lut.Fact{Name: "goos", Value: "linux"}) {
 		t.Errorf("provenance %q", tab.Provenance)
 	}

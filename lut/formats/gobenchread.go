@@ -333,6 +333,9 @@ func importGoBench(s source, meta Meta) (*lut.Table, error) {
 	if t, err = ReadGoBench(bytes.NewReader(data)); err != nil {
 		return nil, inFile(s.shown, err)
 	}
+	if meta.Space == nil && t.Space == "" {
+		meta.Space = meta.DefaultSpace
+	}
 	if t.Space == "" && meta.Space != nil {
 		t.Space = meta.Space.Name
 	}

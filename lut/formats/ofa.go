@@ -278,7 +278,7 @@ func (f *recordFields) set(name, text string) error {
 		return errors.New("both std and var are given")
 	}
 	if i == countField {
-		n, err := strconv.Atoi(text)
+		n, err := strconv.Atoi(wholeText(text))
 		if err != nil || !decimal(text) || n < 1 || n > maxSamples {
 			return fmt.Errorf("count %s is not a whole number of samples of at least 1", clip(text))
 		}
@@ -299,6 +299,14 @@ func (f *recordFields) set(name, text string) error {
 		f.rec.Std = math.Sqrt(ms) // ms^2
 	}
 	return err
+}
+
+// wholeText takes a fraction of zeros off a number: some programs write every number as "500.0".
+func wholeText(text string) string {
+	if whole, fraction, ok := strings.Cut(text, "."); ok && fraction != "" && strings.Trim(fraction, "0") == "" {
+		return whole
+	}
+	return text
 }
 
 // missing returns an error if there is no mean.

@@ -198,10 +198,12 @@ func TestReadErrors(t *testing.T) {
 		"mean is an object":   {"128.json", one(`{"count": 3, "mean": {}, "std": 0.1}`), "mean is no number"},
 		"negative mean":       {"128.json", one("{\"count\": 3,\n\"mean\": -1.5,\n\"std\": 0.1}"), `128.json: line 3: "Conv-input:128x128x3-output:64x64x24": mean is negative`},
 		"negative std":        {"128.json", one(`{"count": 3, "mean": 1, "std": -0.1}`), "std is negative"},
-		"NaN":                 {"128.json", one(`{"count": 3, "mean": NaN, "std": 0.1}`), "line 2: "},
+		"NaN":                 {"128.json", one(`{"count": 3, "mean": NaN, "std": 0.1}`), "line 2: " + stem + ": invalid character 'N'"},
 		"overflow":            {"128.json", one(`{"count": 3, "mean": 1e999, "std": 0.1}`), "mean is above"},
 		"too long":            {"128.json", one(`{"count": 3, "mean": 1e10, "std": 0.1}`), "mean is above"},
 		"count is a fraction": {"128.json", one(`{"count": 3.5, "mean": 1, "std": 0.1}`), "count 3.5 is not a whole number"},
+		"count ends in a dot": {"128.json", one(`{"count": 3., "mean": 1, "std": 0.1}`), "line 2: "},
+		"count is zero, too":  {"128.json", one(`{"count": 0.0, "mean": 1, "std": 0.1}`), "count 0.0 is not"},
 		"count is zero":       {"128.json", one(`{"count": 0, "mean": 1, "std": 0.1}`), "count 0 is not"},
 		"count is huge":       {"128.json", one(`{"count": 99999999999999999999, "mean": 1, "std": 0.1}`), "is not a whole number"},
 		"mean is missing":     {"128.json", one("{\"count\": 1,\n\"std\": 0.1}"), "line 2: " + stem + ": mean is missing"},
@@ -274,6 +276,18 @@ func TestReadErrors(t *testing.T) {
 		if place.File != "gpu/"+c.file {
 			t.Errorf("%s: the error is about file %q", name, place.File)
 		}
+	}
+}
+
+// Some programs write every number with a fraction.
+func TestCountsMayEndInZeros(t *testing.T) {
+	text := `{"Conv-input:128x128x3-output:64x64x24": {"count": 500.0, "mean": 2.0, "std": 0.5}}`
+	tab, err := formats.ReadFS(context.Background(), fstest.MapFS{"128.json": {Data: []byte(text)}}, "128.json", formats.OFAJSON, meta(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := tab.Entries[0].Latency; l.N != 500 || l.Mean != 2e6 || l.Std != 0.5e6 {
+		t.Errorf("%+v", l)
 	}
 }
 

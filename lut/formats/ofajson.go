@@ -77,10 +77,20 @@ func (d *jsonReader) fail(key string, err error) error {
 	return &Error{Line: d.line, Key: key, Err: err}
 }
 
+// within is token inside the value of a key, which errors name.
+func (d *jsonReader) within(key string) (json.Token, error) {
+	t, err := d.token()
+	var e *Error
+	if errors.As(err, &e) {
+		e.Key = key
+	}
+	return t, err
+}
+
 // record reads the value of a key.
 func (d *jsonReader) record(key string) (ofaRecord, error) {
 	f := newRecord(d.line, key)
-	t, err := d.token()
+	t, err := d.within(key)
 	if err != nil {
 		return f.rec, err
 	}
@@ -88,7 +98,7 @@ func (d *jsonReader) record(key string) (ofaRecord, error) {
 		return f.rec, d.fail(key, errors.New("an object {count, mean, std} is expected"))
 	}
 	for {
-		t, err := d.token()
+		t, err := d.within(key)
 		if err != nil {
 			return f.rec, err
 		}
@@ -96,7 +106,7 @@ func (d *jsonReader) record(key string) (ofaRecord, error) {
 		if !ok {
 			break
 		}
-		v, err := d.token()
+		v, err := d.within(key)
 		if err != nil {
 			return f.rec, err
 		}

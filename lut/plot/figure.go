@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -90,7 +91,7 @@ func (f *Figure) Save(path string) error {
 	}
 	file, err := os.CreateTemp(filepath.Dir(path), ".plot-*")
 	if err != nil {
-		return fmt.Errorf("plot: %w", err)
+		return fmt.Errorf("plot: write %s: %w", path, cause(err))
 	}
 	_, err = file.Write(buffer.Bytes())
 	err = errors.Join(err, file.Chmod(0o644), file.Close())
@@ -99,9 +100,18 @@ func (f *Figure) Save(path string) error {
 	}
 	if err != nil {
 		_ = os.Remove(file.Name()) // the first error matters
-		return fmt.Errorf("plot: %w", err)
+		return fmt.Errorf("plot: write %s: %w", path, err)
 	}
 	return nil
+}
+
+// cause takes the name of the temporary file off an error.
+func cause(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
 }
 
 // svgFonts names fonts of the same widths, for readers who lack Liberation Sans.

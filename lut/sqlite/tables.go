@@ -61,6 +61,14 @@ func (s *Study) putTable(ctx context.Context, t *lut.Table, also func(*sql.Tx) e
 	return id, err
 }
 
+// CheckSpace returns the error with which PutTable would refuse a table of a space, because the study has
+// one of another space with the same name.
+func (s *Study) CheckSpace(ctx context.Context, space *supernet.Space) error {
+	return s.View(ctx, func(tx *sql.Tx) error {
+		return checkSpace(ctx, tx, &lut.Table{Space: space.Name, SpaceDescription: space.Description()})
+	})
+}
+
 // checkSpace returns an error if the study has a table of another space with the same name.
 func checkSpace(ctx context.Context, tx *sql.Tx, t *lut.Table) error {
 	var id int64

@@ -1,7 +1,9 @@
 package command
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -10,6 +12,10 @@ import (
 func WriteFile(path string, write func(*os.File) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
+		var p *fs.PathError // of the temporary file, whose name means nothing to anybody
+		if errors.As(err, &p) {
+			err = p.Err
+		}
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	defer func() {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+	"unicode"
 )
 
 // Output formats of commands that print results.
@@ -44,7 +45,21 @@ func (g *Grid) Note(format string, args ...any) {
 	g.notes = append(g.notes, text)
 }
 
-// Print writes the grid in a format that CheckFormat accepted.
+// Printable keeps text on one line of a terminal: tables, families and traces of others name their sources
+// and doubts in words of their own, which may hold anything.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t' || r == '\n':
+			return ' '
+		case unicode.IsControl(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, text)
+}
+
+// Print writes the grid in a format that CheckFormat accepted. As text, control characters are replaced.
 func (g *Grid) Print(w io.Writer, format string) error {
 	switch format {
 	case FormatJSON:
@@ -53,7 +68,11 @@ func (g *Grid) Print(w io.Writer, format string) error {
 		return g.printCSV(w)
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, row := range append([][]string{g.Head}, g.rows...) {
+	for _, cells := range append([][]string{g.Head}, g.rows...) {
+		row := make([]string, len(cells))
+		for i, cell := range cells {
+			row[i] = Printable(cell)
+		}
 		if _, err := fmt.Fprintln(tw, strings.TrimRight(strings.Join(row, "\t"), "\t ")); err != nil {
 			return err
 		}
@@ -62,7 +81,7 @@ func (g *Grid) Print(w io.Writer, format string) error {
 		return err
 	}
 	for i, n := range g.notes {
-		if _, err := fmt.Fprintf(w, "[%d] %s\n", i+1, n); err != nil {
+		if _, err := fmt.Fprintf(w, "[%d] %s\n", i+1, Printable(n)); err != nil {
 			return err
 		}
 	}

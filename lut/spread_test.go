@@ -237,7 +237,6 @@ func TestRescalingForgetsThePower(t *testing.T) {
 	}
 }
 
-
 // Predictions for a space of the user's own, with odd expand ratios, are sums over its blocks.
 func TestOwnSpaceSums(t *testing.T) {
 	s := spreadSpace(t)

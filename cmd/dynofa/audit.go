@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -48,7 +49,7 @@ func lutAuditCommand() *cli.Command {
 				return err
 			}
 			if known != "" {
-				if options.Known, err = knownNetworks(c, t.db, known, table.Point.Processor); err != nil {
+				if options.Known, err = knownNetworks(c, t.db, known, table); err != nil {
 					return err
 				}
 			}
@@ -82,17 +83,25 @@ func otherTables(c *cli.Context, study *study, table *lut.Table) ([]*lut.Table, 
 	return others, nil
 }
 
-// knownNetworks returns a family's latencies on a processor as whole-network measurements.
-func knownNetworks(c *cli.Context, db, name, processor string) ([]lut.NetworkLatency, error) {
+// knownNetworks returns a family's latencies on a table's processor as whole-network measurements. Those
+// that are sums over a table are none: they would agree with that table whatever is wrong with it.
+func knownNetworks(c *cli.Context, db, name string, table *lut.Table) ([]lut.NetworkLatency, error) {
 	f, err := findFamily(c.Context, db, name)
 	if err != nil {
 		return nil, err
 	}
+	if f.Space != table.Space || f.SpaceDescription != table.SpaceDescription {
+		return nil, fmt.Errorf("family %s is of space %s, the table of %s", f.Name, f.Space, table.Space)
+	}
+	processor := table.Point.Processor
 	var known []lut.NetworkLatency
 	for i, l := range f.Levels {
 		latency, ok := f.Latency(i, processor)
 		if !ok {
 			return nil, fmt.Errorf("family %s has no latencies for processor %q", f.Name, processor)
+		}
+		if strings.HasPrefix(latency.Source, sumOverTable) {
+			return nil, fmt.Errorf("the latencies of family %s are no measurements of whole networks: level %d is a %s", f.Name, i, latency.Source)
 		}
 		known = append(known, lut.NetworkLatency{Arch: l.Arch.String(), Latency: lut.MeanOnly(0, latency.Latency, unit.Nanoseconds(math.NaN()))})
 	}

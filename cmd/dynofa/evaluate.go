@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
@@ -230,7 +231,7 @@ func evalListCommand() *cli.Command {
 	var db, space, format string
 	return &cli.Command{
 		Name:  "list",
-		Usage: "list the measured accuracies of the study",
+		Usage: "list the measured accuracies of the study, of all spaces or of one",
 		Flags: []cli.Flag{command.DBFlag(&db), command.SpaceFlag(&space, ""), command.OutputFlag(&format)},
 		Action: func(c *cli.Context) error {
 			if err := command.CheckFormat(format); err != nil {
@@ -241,9 +242,20 @@ func evalListCommand() *cli.Command {
 				return err
 			}
 			defer study.Close()
-			list, err := study.Evaluations(c.Context, space)
+			name := space // any that the study knows
+			if ext := filepath.Ext(space); ext == ".yaml" || ext == ".yml" {
+				s, err := command.OpenSpace(space)
+				if err != nil {
+					return err
+				}
+				name = s.Name
+			}
+			list, err := study.Evaluations(c.Context, name)
 			if err != nil {
 				return err
+			}
+			if len(list) == 0 && space != "" {
+				fmt.Fprintf(c.App.ErrWriter, "the study has no measured accuracies of %s\n", name)
 			}
 			return printEvaluations(c, list, format)
 		},

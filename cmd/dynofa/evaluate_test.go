@@ -87,6 +87,9 @@ func TestMeasuredAccuracy(t *testing.T) {
 	if !strings.Contains(out, "statistics") {
 		t.Errorf("the bundle has no statistics:\n%s", out)
 	}
+	if code, _, stderr := dynofa(t, "eval", "list", "--db", db, "--space", "nosuch"); code != command.ExitOK || !strings.Contains(stderr, "no measured accuracies of nosuch") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
 	out = succeed(t, "run", b, "--images", pictures, "--policy", "static:0", "--format", "csv")
 	// What was measured for the level is what it does when it runs.
 	if r := records(t, out)[0]; r["pictures"] != "60" || r["live top-1"] != measured[0]["top1"] || r["expected top-1"] != measured[0]["top1"] {

@@ -62,8 +62,11 @@ func familyChooseCommand() *cli.Command {
 			if bothEnds {
 				rule.Keep = selection.KeepBothEnds
 			}
+			err := rule.Validate()
+			if err != nil {
+				return command.UsageError{Err: err}
+			}
 			options := selection.Options{Name: name, Joint: joint}
-			var err error
 			if options.Memory, err = parseMemory(memory, weights); err != nil {
 				return err
 			}
@@ -105,6 +108,9 @@ func parseMemory(size, weights string) (selection.Memory, error) {
 	return m, nil
 }
 
+// sumOverTable begins the source of latencies that are no measurements of whole networks.
+const sumOverTable = "sum over table "
+
 func chooseFamily(ctx context.Context, study *study, id int64, rule selection.Rule, also []int64, options selection.Options) (*family.Family, error) {
 	run, err := study.Run(ctx, id)
 	if err != nil {
@@ -131,7 +137,7 @@ func chooseFamily(ctx context.Context, study *study, id int64, rule selection.Ru
 		}
 		options.Processors = append(options.Processors, selection.Processor{
 			Name: table.Point.Processor, Latency: predictor, Origin: table.Origin,
-			Source: fmt.Sprintf("sum over table %d (%s/%s): %s", table.ID, table.Point.Device, table.Point.Processor, table.Source),
+			Source: fmt.Sprintf(sumOverTable+"%d (%s/%s): %s", table.ID, table.Point.Device, table.Point.Processor, table.Source),
 		})
 		options.Notes = append(options.Notes, table.Warnings...)
 	}

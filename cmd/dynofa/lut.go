@@ -96,13 +96,18 @@ func lutImportCommand() *cli.Command {
 					return err
 				}
 			}
+			if !(power >= 0) {
+				return command.Usagef("--power %g is not what a device draws", power)
+			}
 			s, err := importSpace(c, space, formats.Format(format))
 			if err != nil {
 				return err
 			}
-			table, err := formats.Read(c.Context, c.Args().First(), formats.Format(format), formats.Meta{
-				Space: s, Point: point, Source: source, Created: now(),
-			})
+			meta := formats.Meta{Space: s, Point: point, Source: source, Created: now()}
+			if !c.IsSet("space") && formats.Format(format) == formats.GoBench { // which may name its own
+				meta.Space, meta.DefaultSpace = nil, s
+			}
+			table, err := formats.Read(c.Context, c.Args().First(), formats.Format(format), meta)
 			if err != nil {
 				return err
 			}
@@ -348,11 +353,14 @@ func drawTable(table *lut.Table, heat string, resolution int, curves string) err
 }
 
 func showProvenance(c *cli.Context, t *lut.Table) {
-	fmt.Fprintf(c.App.Writer, "table %d: %s/%s, space %s, %s: %s\n", t.ID, t.Point.Device, t.Point.Processor, t.Space, t.Origin, t.Source)
+	line := func(format string, args ...any) {
+		fmt.Fprintln(c.App.Writer, command.Printable(fmt.Sprintf(format, args...)))
+	}
+	line("table %d: %s/%s, space %s, %s: %s", t.ID, t.Point.Device, t.Point.Processor, t.Space, t.Origin, t.Source)
 	for _, f := range t.Provenance {
-		fmt.Fprintf(c.App.Writer, "  %s: %s\n", f.Name, f.Value)
+		line("  %s: %s", f.Name, f.Value)
 	}
 	for _, n := range t.Networks {
-		fmt.Fprintf(c.App.Writer, "  whole network %v: %s\n", n.Latency.Central(), n.Arch)
+		line("  whole network %v: %s", n.Latency.Central(), n.Arch)
 	}
 }

@@ -74,6 +74,10 @@ func (f *exportFlags) action(c *cli.Context) error {
 		if f.spread == string(formats.Var) {
 			o.Spread = formats.Var
 		}
+		if table.Calibration != (lut.Calibration{}) {
+			fmt.Fprintf(c.App.ErrWriter, "lut export: %s has no place for the table's calibration (%v + %g times the sum over blocks): sums over what is written are not calibrated\n",
+				format, table.Calibration.Offset, table.Calibration.Scale)
+		}
 		if f.resolution == 0 {
 			return f.writeFolder(c, table, o)
 		}

@@ -146,6 +146,63 @@ func TestShowDraws(t *testing.T) {
 	}
 }
 
+// The latencies of a family that was searched are sums over the table: they say nothing about its sums.
+func TestAuditKnowsWhatIsNoMeasurement(t *testing.T) {
+	db := importFixtures(t)
+	if code, _, stderr := dynofa(t, "search", "run", "--db", db, "--accuracy", "maigc"); code != command.ExitUsage || !strings.Contains(stderr, `"maigc" is neither`) {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	succeed(t, "search", "run", "--db", db, "--accuracy", "stand-in", "--evaluations", "200")
+	succeed(t, "family", "choose", "--db", db, "--levels", "2", "--name", "f")
+	if code, out, stderr := dynofa(t, "lut", "audit", "--db", db, "--known", "f"); code != command.ExitFailure || !strings.Contains(stderr, "no measurements of whole networks: level 0 is a sum over table 1") {
+		t.Errorf("exit code %d\n%s\n%s", code, out, stderr)
+	}
+	wide := filepath.Join(t.TempDir(), "wide.txt")
+	text := "device: board\nprocessor: gpu\nspace: ofa-mbv3-w1.0\nBenchmarkBlock/r=160/op=pool/in=5x5x960/out=1x1x960 50 100 ns/op\n"
+	if err := os.WriteFile(wide, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, "lut", "import", "--db", db, "--format", "gobench", wide)
+	if code, _, stderr := dynofa(t, "lut", "audit", "--db", db, "--processor", "gpu", "--known", "paper-gpu6"); code != command.ExitFailure || !strings.Contains(stderr, "is of space ofa-mbv3-w1.2, the table of ofa-mbv3-w1.0") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// A picture or file that cannot be written is named by its own name.
+func TestUnwritableFiles(t *testing.T) {
+	db, missing := importFixtures(t), filepath.Join(t.TempDir(), "missing")
+	for _, args := range [][]string{
+		{"plot", "table", "--db", db, "-o", filepath.Join(missing, "x.svg")},
+		{"lut", "export", "--db", db, "-o", filepath.Join(missing, "x.csv")},
+	} {
+		path := args[len(args)-1]
+		if code, _, stderr := dynofa(t, args...); code != command.ExitFailure || !strings.Contains(stderr, "write "+path+": no such file") {
+			t.Errorf("%v: exit code %d\n%s", args, code, stderr)
+		}
+	}
+}
+
+// What a form of files has no place for is said.
+func TestExportSaysThatItDropsTheCalibration(t *testing.T) {
+	db, csv := importFixtures(t), filepath.Join(t.TempDir(), "t.csv")
+	succeed(t, "lut", "export", "--db", db, "-o", csv)
+	text, err := os.ReadFile(csv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte("\n# fact:"), []byte("\n# calibration_scale: 0.5\n# fact:"), 1)
+	if err := os.WriteFile(csv, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	succeed(t, "lut", "import", "--db", db, "--format", "csv", csv)
+	if code, _, stderr := dynofa(t, "lut", "export", "--db", db, "--table", "2", "--format", "ofa-json", "--resolution", "128"); code != command.ExitOK || !strings.Contains(stderr, "0.5 times the sum") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+	if code, _, stderr := dynofa(t, "lut", "export", "--db", db, "--table", "2", "--format", "csv"); code != command.ExitOK || stderr != "" {
+		t.Errorf("csv, which has a place: exit code %d\n%s", code, stderr)
+	}
+}
+
 // A comparison names the sums that it was asked for, and finds none where the numbers are the same.
 func TestDiffOfASubNetwork(t *testing.T) {
 	db := importFixtures(t)

@@ -126,6 +126,9 @@ func (f *profileFlags) measure(c *cli.Context, rt *ort.Runtime, points []profile
 		return err
 	}
 	defer study.Close()
+	if err := study.CheckSpace(c.Context, f.cfg.Space); err != nil { // now, and not after measuring
+		return err
+	}
 	g := tableGrid()
 	var untrusted []string
 	for i, p := range points {

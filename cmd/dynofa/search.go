@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,6 +94,9 @@ func searchRunCommand() *cli.Command {
 			method, err := searchMethod(f.method)
 			if err != nil {
 				return err
+			}
+			if err := f.settings.Validate(); err != nil {
+				return command.UsageError{Err: err}
 			}
 			objectives, constraints, err := f.expressions()
 			if err != nil {
@@ -267,6 +271,9 @@ func openPredictor(ctx context.Context, study *study, arg string, space *superne
 		}
 		defer file.Close()
 		return accuracy.FitCSV(arg, file, space)
+	}
+	if _, err := os.Stat(arg); errors.Is(err, os.ErrNotExist) && !strings.ContainsAny(arg, "./") {
+		return nil, command.Usagef("--accuracy %q is neither built-in, measured, stand-in nor a file", arg)
 	}
 	return accuracy.LoadMLP(arg)
 }

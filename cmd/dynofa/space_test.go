@@ -44,10 +44,15 @@ func TestOwnSpace(t *testing.T) {
 	csv := filepath.Join(dir, "t.csv")
 	succeed(t, "lut", "export", "--db", db, "-o", csv)
 	succeed(t, "lut", "import", "--db", db, "--format", "csv", csv)
+	bench := filepath.Join(dir, "table.txt")
+	succeed(t, "lut", "export", "--db", db, "--format", "gobench", "-o", bench)
 
 	other := filepath.Join(dir, "other.yaml")
 	if err := os.WriteFile(other, []byte(strings.Replace(string(text), "classes: 10", "classes: 11", 1)), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if out := succeed(t, "lut", "import", "--db", filepath.Join(dir, "own.db"), "--format", "gobench", bench); !strings.Contains(out, "small-mbv3") {
+		t.Errorf("a file that names its own space:\n%s", out)
 	}
 	for _, c := range []struct {
 		message string
@@ -61,6 +66,9 @@ func TestOwnSpace(t *testing.T) {
 		code, _, stderr := dynofa(t, c.args...)
 		if code != command.ExitFailure || !strings.Contains(stderr, c.message) {
 			t.Errorf("%q: exit code %d, want %q in\n%s", c.args, code, c.message, stderr)
+		}
+		if strings.Contains(stderr, "prepare:") { // the refusal comes before the work
+			t.Errorf("%q measured first:\n%s", c.args, stderr)
 		}
 	}
 }

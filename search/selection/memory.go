@@ -56,8 +56,8 @@ func ChooseWithin(front []search.Candidate, space *supernet.Space, rule Rule, m 
 	if m.Budget == 0 {
 		return Choose(points, rule)
 	}
-	if err := rule.validate(); err != nil {
-		return nil, fmt.Errorf("selection: %w", err)
+	if err := rule.Validate(); err != nil {
+		return nil, err
 	}
 	if m.Budget < 0 || m.Sharing != SharedWeights && m.Sharing != SeparateWeights {
 		return nil, fmt.Errorf("selection: a memory budget of %d bytes, sharing %d", m.Budget, m.Sharing)

@@ -96,8 +96,8 @@ type Choice struct {
 // It takes O(Levels * n^2) for n non-dominated points. Of equally good choices it takes the one with the
 // faster levels.
 func Choose(points []search.Objectives, rule Rule) (*Choice, error) {
-	if err := rule.validate(); err != nil {
-		return nil, fmt.Errorf("selection: %w", err)
+	if err := rule.Validate(); err != nil {
+		return nil, err
 	}
 	front, err := nonDominated(points)
 	if err != nil {
@@ -123,23 +123,24 @@ func Choose(points []search.Objectives, rule Rule) (*Choice, error) {
 	return c, nil
 }
 
-func (r Rule) validate() error {
+// Validate returns an error unless the rule asks for one thing that can be had.
+func (r Rule) Validate() error {
 	least := 1
 	if r.Keep == KeepBothEnds {
 		least = 2
 	}
 	switch {
 	case r.Levels != 0 && r.Share != 0:
-		return errors.New("both a number of levels and a share are given")
+		return errors.New("selection: both a number of levels and a share are given")
 	case r.Share != 0 && !(r.Share > 0 && r.Share <= 1):
-		return fmt.Errorf("share %g is outside (0, 1]", r.Share)
+		return fmt.Errorf("selection: share %g is outside (0, 1]", r.Share)
 	case r.Share == 0 && (r.Levels < least || r.Levels > family.MaxLevels):
-		return fmt.Errorf("%d levels are outside [%d, %d]", r.Levels, least, family.MaxLevels)
+		return fmt.Errorf("selection: %d levels are outside [%d, %d]", r.Levels, least, family.MaxLevels)
 	case r.Keep != KeepFastest && r.Keep != KeepBothEnds:
-		return fmt.Errorf("unknown rule of what to keep: %d", r.Keep)
+		return fmt.Errorf("selection: unknown rule of what to keep: %d", r.Keep)
 	}
 	if u, ok := r.Limits.(Uniform); ok && !(u.Low >= 0 && u.High >= u.Low && !math.IsInf(float64(u.High), 0)) {
-		return fmt.Errorf("limits from %v to %v are no range", u.Low, u.High)
+		return fmt.Errorf("selection: limits from %v to %v are no range", u.Low, u.High)
 	}
 	return nil
 }

@@ -36,6 +36,13 @@ runner-arm64: ## bin/linux-arm64/dynofa-run, for a board with 64-bit Arm
 runtime-arm64: ## ONNX Runtime for 64-bit Arm, in the cache folder, to be copied to a board
 	@sh deploy/ort/fetch.sh $(RUNTIME)/arm64 arm64
 
+.PHONY: runtime-older
+runtime-older: ## bin/older/libonnxruntime.so.1, through which OLDER=LIBRARY, an ONNX Runtime of 1.18 to 1.23, can be used (docs/xavier-nx.md)
+	@[ -f "$(OLDER)" ] || { echo "runtime-older: name the library: make runtime-older OLDER=/path/libonnxruntime.so.1.18.0"; exit 1; }
+	mkdir -p bin/older
+	$(CC) -O2 -Wall -Wextra -shared -fPIC -fvisibility=hidden -o bin/older/libonnxruntime.so.1 deploy/ort/older/older.c -ldl -lpthread
+	ln -sfn "$(abspath $(OLDER))" bin/older/libonnxruntime_older.so
+
 test-arm64: runtime ## decisions and inference on emulated arm64 against this machine's; says so and does nothing without compiler or emulator
 	@if command -v $(firstword $(ARM64_CC)) >/dev/null && command -v $(ARM64_QEMU) >/dev/null; then \
 		sh deploy/ort/fetch.sh $(RUNTIME)/arm64 arm64; \

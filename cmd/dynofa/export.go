@@ -18,6 +18,7 @@ import (
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/onnx"
+	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
@@ -26,12 +27,14 @@ import (
 // randomPrefix marks a checkpoint argument that asks for seeded random weights.
 const randomPrefix = "random:"
 
-// minRuntime is the oldest ONNX Runtime that the binding works with.
-const minRuntime = "1.24.0"
+// minRuntime is the oldest ONNX Runtime that is known to run the graphs. What the program itself needs of a library it
+// checks when it loads one.
+const minRuntime = "1.18.0"
 
 func exportCommand() *cli.Command {
 	var db, familyName, weights, policySpec, out, keyFile string
 	var params cli.StringSlice
+	var provider string
 	var standalone bool
 	var calibration calibrationFlags
 	return &cli.Command{
@@ -43,6 +46,7 @@ func exportCommand() *cli.Command {
 			checkpointFlag(&weights),
 			&cli.StringFlag{Name: "policy", Usage: "`POLICY` of the runtime manager: " + strings.Join(policy.Names(), ", ") + "; or tuned, tuned:NAME, which 'policy tune' picked", Value: "slack", Destination: &policySpec},
 			command.ParamFlag(&params),
+			&cli.StringFlag{Name: "ep", Usage: "execution provider that runs the levels: " + strings.Join(ort.Providers(), ", "), Value: "cpu", Destination: &provider},
 			&cli.BoolFlag{Name: "standalone", Usage: "write one plain ONNX model per level instead, for other runtimes", Destination: &standalone},
 			&cli.StringFlag{Name: "sign", Usage: "sign the bundle with the secret key in `FILE`, made by dynofa key new or minisign -G -W", Destination: &keyFile},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` of the bundle", Destination: &out},
@@ -64,6 +68,9 @@ func exportCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if !slices.Contains(ort.Providers(), provider) {
+				return command.Usagef("--ep %q: known are %s", provider, strings.Join(ort.Providers(), ", "))
+			}
 			table, err := tableFor(c.Context, study, f)
 			if err != nil {
 				return err
@@ -84,7 +91,7 @@ func exportCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			spec.Table, spec.Sign = table, key
+			spec.Table, spec.Sign, spec.Runtime.Provider = table, key, provider
 			return export(c, spec, out, write)
 		},
 	}

@@ -23,5 +23,9 @@ var (
 // against (ORT_API_VERSION 24 of yalue/onnxruntime_go v1.27.0).
 const MinVersion = "1.24"
 
+// OldestAdapted is the oldest release that can be loaded by way of deploy/ort/older: the last of which a GPU
+// build for the Jetson Xavier NX is published. All functions that are called are in its C API.
+const OldestAdapted = "1.18"
+
 // remedy ends every sentence about a library that is missing or does not fit.
 const remedy = "run `make runtime`, or name a build with --onnxruntime PATH or " + Variable

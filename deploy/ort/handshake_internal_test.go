@@ -49,7 +49,11 @@ func TestHandshakeRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ name, path, message string }{
-		{"the Xavier NX's last build", fakeVersion(t, "1.18.0", "0"), "version 1.18.0, 1.24 or newer is needed"},
+		{"the Xavier NX's last build", fakeVersion(t, "1.18.0", "0"), "version 1.18.0, 1.24 or newer is needed; `make runtime-older` adapts this one (docs/xavier-nx.md)"},
+		{"older than can be adapted", fakeVersion(t, "1.17.3", "0"), "version 1.17.3, 1.24 or newer is needed; run `make runtime`"},
+		{"an adapter with nothing behind it", adapter(t, ""), "it is no ONNX Runtime"},
+		{"an adapter for what is too old", adapter(t, fakeVersion(t, "1.17.3", `"an API"`)), "version 1.17.3, 1.18 or newer is needed"},
+		{"an adapter without the API", adapter(t, fakeVersion(t, "1.18.0", "0")), "does not offer version 24"},
 		{"just too old", fakeVersion(t, "1.23.9", `"an API"`), "version 1.23.9"},
 		{"no version", fakeVersion(t, "nightly", "0"), "version nightly"},
 		{"new, but without the API", fakeVersion(t, "9.0.0", "0"), "does not offer version 24"},
@@ -73,7 +77,7 @@ func TestRecent(t *testing.T) {
 		"1.24.0": true, "1.24": true, "1.27.0": true, "1.100.0": true, "2.0.0": true, "1.24.0-rc1": true,
 		"1.23.2": false, "1.9.0": false, "0.99.0": false, "": false, "1": false, "x.y": false, "1.x": false,
 	} {
-		if recent(version) != want {
+		if recent(version, MinVersion) != want {
 			t.Errorf("recent(%q) is %v", version, !want)
 		}
 	}

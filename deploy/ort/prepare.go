@@ -52,7 +52,7 @@ func (r *Runtime) Optimise(model []byte, dir, name string, o Options) (graph []b
 	if err != nil {
 		return nil, fmt.Errorf("ort: session options: %s", oneLine(err.Error()))
 	}
-	s, err := r.newSession(model, withinModel, options)
+	s, err := r.newSession(model, "", withinModel, options)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,22 @@ func (r *Runtime) NewMappedSession(graph []byte, dir string, o Options) (*Sessio
 	if err != nil {
 		return nil, fmt.Errorf("ort: session options: %s", oneLine(err.Error()))
 	}
-	return r.newSession(graph, beside, options)
+	file := ""
+	if !recent(r.version, MinVersion) { // it looks for tensors beside the file only
+		f, err := os.CreateTemp(abs, "session.*.onnx")
+		if err != nil {
+			return nil, fmt.Errorf("ort: %w", err)
+		}
+		file = f.Name()
+		defer os.Remove(file)
+		if _, err := f.Write(graph); err != nil {
+			return nil, errors.Join(fmt.Errorf("ort: %w", err), f.Close())
+		}
+		if err := f.Close(); err != nil {
+			return nil, fmt.Errorf("ort: %w", err)
+		}
+	}
+	return r.newSession(graph, file, beside, options)
 }
 
 // optimisation says what a session does with its graph.

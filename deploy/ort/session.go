@@ -54,11 +54,12 @@ func (r *Runtime) NewSession(model []byte, o Options) (*Session, error) {
 		return nil, err
 	}
 	defer options.Destroy()
-	return r.newSession(model, withinModel, options)
+	return r.newSession(model, "", withinModel, options)
 }
 
-// newSession makes a session of a model whose tensors are where data says.
-func (r *Runtime) newSession(model []byte, data place, options *binding.SessionOptions) (*Session, error) {
+// newSession makes a session of a model whose tensors are where data says. The library gets the bytes, or the
+// path of a file with them unless that is "".
+func (r *Runtime) newSession(model []byte, file string, data place, options *binding.SessionOptions) (*Session, error) {
 	in, out, err := modelInterface(model, data)
 	if err != nil {
 		return nil, fmt.Errorf("ort: %w: %w", ErrModel, err)
@@ -78,8 +79,12 @@ func (r *Runtime) newSession(model []byte, data place, options *binding.SessionO
 		}
 		s.values = append(s.values, v)
 	}
-	s.session, err = binding.NewAdvancedSessionWithONNXData(model, []string{in.Name}, []string{out.Name},
-		[]binding.Value{s.values[0]}, []binding.Value{s.values[1]}, options)
+	names, values := [][]string{{in.Name}, {out.Name}}, [][]binding.Value{{s.values[0]}, {s.values[1]}}
+	if file != "" {
+		s.session, err = binding.NewAdvancedSession(file, names[0], names[1], values[0], values[1], options)
+	} else {
+		s.session, err = binding.NewAdvancedSessionWithONNXData(model, names[0], names[1], values[0], values[1], options)
+	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ort: %w: %s", ErrModel, oneLine(err.Error())), s.release())
 	}

@@ -171,7 +171,8 @@ const plainSessions = "none"
 // load makes the sessions. The function that it returns closes them.
 func (o *runOptions) load(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime) (func() error, error) {
 	options := ort.Options{Threads: o.threads, Provider: b.Manifest().Runtime.Provider}
-	if o.prepared == plainSessions {
+	// Graphs with nodes that a GPU's provider has compiled cannot be written down, and its weights are copied anyway.
+	if o.prepared == plainSessions || options.Provider != "cpu" {
 		sessions, err := runner.Load(c.Context, b, func(model []byte) (runner.Session, error) { return rt.NewSession(model, options) })
 		o.cfg.Sessions = sessions
 		ort.Trim()

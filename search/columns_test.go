@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -184,5 +185,26 @@ func TestTies(t *testing.T) {
 	got, _ := search.Ties(same, nil, bars(10))
 	if got[0].Accuracy != 1 || got[1].Accuracy != 1 || got[2].Accuracy != 0 {
 		t.Errorf("one resolution: %+v", got)
+	}
+}
+
+// The fronts of three and four objectives have thousands of networks: what is told of them grows with their
+// number, not with its square.
+func TestTiesOfALargeFront(t *testing.T) {
+	const n = 3000
+	front := make([]search.Candidate, n)
+	for i := range front {
+		front[i].Arch.R, front[i].Accuracy, front[i].Latency = 10, unit.Accuracy(i)/n, 1
+	}
+	errors := []search.AccuracyError{{Resolution: 10, Bar: accuracy.ErrorBar{Relative: 1.1 / (n * 1.96 * math.Sqrt2)}}} // neighbours tie
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	ties, _ := search.Ties(front, nil, errors)
+	runtime.ReadMemStats(&after)
+	if bytes := after.TotalAlloc - before.TotalAlloc; bytes > 1000*n {
+		t.Errorf("%d bytes for %d networks", bytes, n)
+	}
+	if want := (search.Tie{Latency: -1, Accuracy: 2, Both: 2, First: 1499}); ties[1500] != want {
+		t.Errorf("%+v, want %+v", ties[1500], want)
 	}
 }

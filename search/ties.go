@@ -59,7 +59,7 @@ type Tie struct {
 
 // Ties compares all pairs of a front: latencies by a table's intervals, accuracies by the predictor's errors.
 // latency may be nil, and errors empty, where they are not known; a latency predictor that cannot tell is
-// treated so too, and its reason is returned. It compares those whose intervals overlap, O(n^2) at worst.
+// treated so too, and its reason is returned. It compares all pairs, O(n^2), in O(n) memory.
 //
 // Two predicted accuracies at one resolution share what the predictor gets wrong about all of them; only
 // the relative error counts between them, and the whole between networks of different resolutions.
@@ -70,8 +70,10 @@ func Ties(front []Candidate, latency Comparer, errors []AccuracyError) (ties []T
 		bars[e.Resolution] = e.Bar
 	}
 	known := [2]bool{latency != nil, len(errors) > 0}
+	bar := make([]accuracy.ErrorBar, len(front))
 	for i := range front {
-		if _, ok := bars[front[i].Arch.R]; !ok {
+		var ok bool
+		if bar[i], ok = bars[front[i].Arch.R]; !ok {
 			known[1] = false
 		}
 	}
@@ -81,29 +83,29 @@ func Ties(front []Candidate, latency Comparer, errors []AccuracyError) (ties []T
 			known[0] = false
 		}
 	}
-	tied := make([][2][]bool, len(front))
-	for i := range front {
-		tied[i] = [2][]bool{make([]bool, len(front)), make([]bool, len(front))}
-	}
+	// A front of several objectives has thousands of networks: pairs are counted, not kept.
+	byLatency, byAccuracy, byBoth := newTally(len(front)), newTally(len(front)), newTally(len(front))
 	for i := range front {
 		for j := range i {
 			a, b := &front[j], &front[i]
+			var l, c bool
 			if known[0] && math.Abs(own[i].latency-own[j].latency) <= z*(own[i].err+own[j].err) {
 				d, se, err := latency.Difference(a.Arch, b.Arch)
 				if err != nil {
 					known[0], reason = false, err
 				}
-				tied[i][0][j] = math.Abs(float64(d)) <= z*float64(se)
-				tied[j][0][i] = tied[i][0][j]
+				l = math.Abs(float64(d)) <= z*float64(se)
 			}
 			if known[1] {
-				p, q := bars[a.Arch.R].StdDev, bars[b.Arch.R].StdDev
+				p, q := bar[j].StdDev, bar[i].StdDev
 				if a.Arch.R == b.Arch.R {
-					p, q = bars[a.Arch.R].Relative, bars[b.Arch.R].Relative
+					p, q = bar[j].Relative, bar[i].Relative
 				}
-				tied[i][1][j] = math.Abs(float64(a.Accuracy-b.Accuracy)) <= z*math.Hypot(float64(p), float64(q))
-				tied[j][1][i] = tied[i][1][j]
+				c = math.Abs(float64(a.Accuracy-b.Accuracy)) <= z*math.Hypot(float64(p), float64(q))
 			}
+			byLatency.add(l, i, j)
+			byAccuracy.add(c, i, j)
+			byBoth.add(l && c, i, j)
 		}
 	}
 	if !known[0] && !known[1] && reason == nil {
@@ -111,28 +113,40 @@ func Ties(front []Candidate, latency Comparer, errors []AccuracyError) (ties []T
 	}
 	ties = make([]Tie, len(front))
 	for i := range front {
-		t := Tie{First: i}
-		for j := range front {
-			l, a := tied[i][0][j], tied[i][1][j]
-			t.Latency += one(l)
-			t.Accuracy += one(a)
-			both := (l || !known[0]) && (a || !known[1]) && j != i && (known[0] || known[1])
-			if t.Both += one(both); both && j < t.First {
-				t.First = j
-			}
+		t := &ties[i]
+		*t = Tie{byLatency.n[i], byAccuracy.n[i], byBoth.n[i], byBoth.first[i]}
+		if !known[1] {
+			t.Accuracy, t.Both, t.First = -1, byLatency.n[i], byLatency.first[i]
 		}
 		if !known[0] {
-			t.Latency = -1
-		}
-		if !known[1] {
-			t.Accuracy = -1
+			t.Latency, t.Both, t.First = -1, byAccuracy.n[i], byAccuracy.first[i]
 		}
 		if !known[0] && !known[1] {
-			t.Both = -1
+			t.Both, t.First = -1, i
 		}
-		ties[i] = t
 	}
 	return ties, reason
+}
+
+// tally counts, for each network, those that it is tied with, and keeps the first of them, or itself if
+// there is none before.
+type tally struct{ n, first []int }
+
+func newTally(networks int) *tally {
+	t := &tally{make([]int, networks), make([]int, networks)}
+	for i := range t.first {
+		t.first[i] = i
+	}
+	return t
+}
+
+// add counts a pair, j < i, if it is tied.
+func (t *tally) add(tied bool, i, j int) {
+	if tied {
+		t.n[i]++
+		t.n[j]++
+		t.first[i] = min(t.first[i], j)
+	}
 }
 
 // spread is a predicted latency with its standard error.
@@ -152,11 +166,4 @@ func spreads(front []Candidate, latency Comparer) ([]spread, error) {
 		list[i] = spread{float64(l), float64(se)}
 	}
 	return list, nil
-}
-
-func one(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }

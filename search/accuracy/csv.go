@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,9 +24,10 @@ const (
 type measurement struct {
 	arch supernet.Arch // canonical
 	top1 unit.Accuracy
+	macs float64 // multiply-accumulates by the file; 0: it does not say
 }
 
-// csvIgnored are columns of a file of measurements that do not count.
+// csvIgnored are columns of a file of measurements that decide nothing; macs may raise a doubt.
 var csvIgnored = []string{"source", "macs", "params"}
 
 // csvRequired are those that must be there.
@@ -125,9 +127,39 @@ func readRow(record []string, columns map[string]int, space *supernet.Space) (me
 			return m, fmt.Errorf("%s: %w", column.name, err)
 		}
 	}
+	if i, ok := columns["macs"]; ok {
+		if v, err := parseFloat(record[i]); err == nil && v > 0 && !math.IsInf(v, 0) {
+			m.macs = v
+		}
+	}
 	var err error
 	m.arch, err = space.Canonical(a)
 	return m, err
+}
+
+// sameMACs is how far the multiply-accumulates of a file may be from the space's, as a share: projects
+// count pooling, activations and biases in different ways.
+const sameMACs = 0.05
+
+// macsDoubt compares the multiply-accumulates that rows state with those of the space, and returns a sentence
+// if they are of other networks: those of another width have the same architectures and other accuracies.
+func macsDoubt(rows []measurement, space *supernet.Space) (string, error) {
+	stated, ours := 0.0, 0.0
+	for _, m := range rows {
+		if m.macs == 0 {
+			continue
+		}
+		n, err := space.MACs(m.arch)
+		if err != nil {
+			return "", err
+		}
+		stated, ours = stated+m.macs, ours+float64(n)
+	}
+	if ours == 0 || math.Abs(stated/ours-1) <= sameMACs {
+		return "", nil
+	}
+	return fmt.Sprintf(" By the file its networks have %.3g times the multiply-accumulates that %s gives them: the measurements may be of another width or supernet.",
+		stated/ours, space.Name), nil
 }
 
 func parseFloat(s string) (float64, error) { return strconv.ParseFloat(s, 64) }

@@ -37,7 +37,8 @@ var (
 //	w     index of the width multiplier per entry, likewise; only for spaces with elastic width
 //	top1  accuracy: a fraction, or with a per cent sign
 //
-// and perhaps source, macs and params, which do not count. For spaces with one kernel size, ks may be
+// and perhaps source, macs and params, which do not count; if macs are far from the space's own, which those
+// of another width are, the Description says so. For spaces with one kernel size, ks may be
 // missing. A network may have several rows; each counts
 // once. The model is that of Builtin, with settings chosen by cross-validation in five parts; the
 // Validation of the result is that of the settings chosen. Rows are taken to have been measured
@@ -55,14 +56,18 @@ func FitCSV(name string, r io.Reader, space *supernet.Space) (*Fitted, error) {
 	if err != nil {
 		return nil, fmt.Errorf("accuracy: %s: %w", name, err)
 	}
+	doubt, err := macsDoubt(rows, space)
+	if err != nil {
+		return nil, fmt.Errorf("accuracy: %s: %w", name, err)
+	}
 	v := f.validation
 	f.description = Description{
 		Name:   builtinName,
 		Origin: Predicted,
 		Source: fmt.Sprintf("top-1 of %d rows of %s", v.All.Rows, filepath.Base(name)),
 		SHA256: hex.EncodeToString(digest.Sum(nil)),
-		Note: fmt.Sprintf("Accuracies are predicted by a fit to measured ones, %.2f points off on average on networks that it had not seen (tau %.2f).",
-			v.All.MAE.Percent(), v.All.Tau),
+		Note: fmt.Sprintf("Accuracies are predicted by a fit to measured ones, %.2f points off on average on networks that it had not seen (tau %.2f).%s",
+			v.All.MAE.Percent(), v.All.Tau, doubt),
 	}
 	return f, nil
 }

@@ -124,6 +124,38 @@ func TestFitCSVForms(t *testing.T) {
 	}
 }
 
+// Measurements of another width fit the same architectures: their multiply-accumulates tell.
+func TestFitCSVOfAnotherWidth(t *testing.T) {
+	space := tiny(t)
+	for _, c := range []struct {
+		name  string
+		macs  func(own int64) string
+		doubt string
+	}{
+		{"the space's own", func(own int64) string { return fmt.Sprint(own) }, ""},
+		{"counted a little otherwise", func(own int64) string { return fmt.Sprint(own * 103 / 100) }, ""},
+		{"of another width", func(own int64) string { return fmt.Sprint(own * 7 / 10) }, "0.7 times the multiply-accumulates"},
+		{"in millions", func(own int64) string { return fmt.Sprint(float64(own) / 1e6) }, "1e-06 times"},
+		{"no numbers", func(int64) string { return "many" }, ""},
+	} {
+		text := "macs,r,ks,e,d,top1\n"
+		for i, a := range randomOf(space, 3, 60) {
+			own, err := space.MACs(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += c.macs(own) + "," + csvRow(a, 0.7+0.001*float64(i%5))
+		}
+		p, err := accuracy.FitCSV("x.csv", strings.NewReader(text), space)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if note := p.Describe().Note; strings.Contains(note, "another width") != (c.doubt != "") || !strings.Contains(note, c.doubt) {
+			t.Errorf("%s: %s", c.name, note)
+		}
+	}
+}
+
 // randomOf draws networks of any space.
 func randomOf(space *supernet.Space, seed uint64, n int) []supernet.Arch {
 	rng := rand.New(rand.NewPCG(seed, 4))
@@ -360,6 +392,9 @@ func TestFitCSVReference(t *testing.T) {
 	}
 	v := p.Validation()
 	t.Logf("MAE %.4f points, tau %.4f, %d networks", v.All.MAE.Percent(), v.All.Tau, v.Networks)
+	if note := p.Describe().Note; strings.Contains(note, "another width") {
+		t.Error(note)
+	}
 	if v.All.Rows != 1795 || v.All.MAE > 0.0010 || v.All.Tau < 0.94 {
 		t.Errorf("%+v", v)
 	}

@@ -82,6 +82,16 @@ func TestMeasuredAccuracy(t *testing.T) {
 	if len(measured) == 0 || !strings.Contains(shown, "measured") || strings.Contains(shown, "  stand-in  ") || !strings.Contains(shown, "MEASURED top-1 on 60 pictures") {
 		t.Errorf("family: %v\n%s", measured, shown)
 	}
+	// The front has stand-ins for accuracies, its family measured ones: the picture has the front alone, unless
+	// the family is asked for.
+	front := filepath.Join(dir, "front.svg")
+	succeed(t, "plot", "front", "--db", db, "-o", front)
+	if svg, err := os.ReadFile(front); err != nil || !strings.Contains(string(svg), "is not drawn: the accuracies of its levels are measured ones") {
+		t.Errorf("the picture does not say that the family is missing: %v", err)
+	}
+	if code, _, stderr := dynofa(t, "plot", "front", "--db", db, "-o", front, "--family", "host-cpu-search1"); code != command.ExitFailure || !strings.Contains(stderr, "one axis") {
+		t.Errorf("exit code %d\n%s", code, stderr)
+	}
 	b := filepath.Join(dir, "bundle")
 	out := succeed(t, "export", "--db", db, "--checkpoint", "random:5", "--calibration", pictures, "--calibration-pictures", "40", "-o", b)
 	if !strings.Contains(out, "statistics") {

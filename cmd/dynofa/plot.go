@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -135,6 +136,7 @@ func plotFront(c *cli.Context, db string, id int64, familyName, out string) erro
 	if err != nil {
 		return err
 	}
+	asked, notes := familyName != "", slices.Clip(picture.Notes)
 	for i := len(families) - 1; i >= 0 && familyName == ""; i-- {
 		if families[i].RunID == run.ID {
 			familyName = families[i].Name
@@ -153,6 +155,11 @@ func plotFront(c *cli.Context, db string, id int64, familyName, out string) erro
 		}
 	}
 	figure, err := picture.Figure()
+	if errors.Is(err, searchplot.ErrAxis) && !asked { // a stand-in's front, measured levels
+		picture.Notes = append(notes, fmt.Sprintf("Family %s is not drawn: the accuracies of its levels are %s ones.", familyName, picture.Family.Levels[0].AccuracyOrigin))
+		picture.Family, picture.Intervals = nil, nil
+		figure, err = picture.Figure()
+	}
 	if err != nil {
 		return err
 	}

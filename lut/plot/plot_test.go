@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -58,6 +59,38 @@ func TestTable(t *testing.T) {
 	}
 	if strings.Contains(svg, "have no entry") {
 		t.Error("the picture reports missing entries")
+	}
+}
+
+// The title of a space with few blocks does not run out of the picture, nor does the name of its rows.
+func TestTableOfASmallSpace(t *testing.T) {
+	space, err := supernet.ParseSpace("x.yaml", []byte("name: x\nclasses: 4\nresolutions: [32]\nkernels: [3]\nexpands: [2]\ndepths: [1]\n"+
+		"stem: {width: 8, activation: relu}\nstages:\n  - {width: 16, activation: relu}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := &lut.Table{Space: space.Name, Point: lut.OperatingPoint{Device: "a board with a name", Processor: "cpu"}}
+	blocks, err := space.DistinctBlocks(32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range blocks {
+		tab.Entries = append(tab.Entries, lut.Entry{Key: lut.Key{Resolution: 32, Block: b}, Latency: lut.MeanOnly(1, 1e6, 0)})
+	}
+	f, err := plot.Table(tab, space, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	svg := write(t, f, plot.SVG)
+	for name, least := range map[string]float64{
+		"width":  float64(plot.Text(12, plot.Black, draw.XLeft, draw.YTop).Width("a board with a name, cpu: latency of each block at resolution 32 (ms)")),
+		"height": 60 + float64(plot.Text(10, plot.Black, draw.XLeft, draw.YTop).Width("expand ratio, kernel size")),
+	} {
+		_, rest, _ := strings.Cut(svg, name+`="`)
+		number, _, _ := strings.Cut(rest, "pt")
+		if got, err := strconv.ParseFloat(number, 64); err != nil || got < least {
+			t.Errorf("%s is %q points, the texts want %g", name, number, least)
+		}
 	}
 }
 

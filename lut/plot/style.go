@@ -68,11 +68,14 @@ func Text(size vg.Length, c color.Color, x text.XAlignment, y text.YAlignment) t
 	return text.Style{Color: c, Font: Font(size), XAlign: x, YAlign: y, Handler: plot.DefaultTextHandler}
 }
 
+// titleSize is that of the font of titles.
+const titleSize = 12
+
 // New returns an empty plot in dynofa's look, with a light grid. Axis labels carry the unit.
 func New(title, x, y string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text = title
-	p.Title.TextStyle.Font = Font(12)
+	p.Title.TextStyle.Font = Font(titleSize)
 	p.Title.Padding = 6
 	p.Legend.TextStyle.Font = Font(9)
 	p.Legend.Padding = 2
@@ -115,16 +118,29 @@ func (grid) Plot(c draw.Canvas, p *plot.Plot) {
 // Footnote writes lines at the foot of the canvas, wrapped to its width, and returns the canvas above
 // them.
 func Footnote(c draw.Canvas, lines ...string) draw.Canvas {
-	const size, leading, margin = 7.5, 10, 8
-	style := Text(size, Grey, draw.XLeft, draw.YBottom)
+	wrapped := footLines(c.Max.X-c.Min.X, lines)
+	for i, line := range wrapped {
+		c.FillText(footStyle, vg.Point{X: c.Min.X + footMargin, Y: c.Min.Y + 4 + footLeading*vg.Length(len(wrapped)-1-i)}, line)
+	}
+	return draw.Crop(c, 0, 0, 8+footLeading*vg.Length(len(wrapped)), 0)
+}
+
+// FootnoteRoom is how much higher a figure of some width must be for Footnote to leave what it would leave
+// if the lines took no more than so many after wrapping.
+func FootnoteRoom(width vg.Length, most int, lines ...string) vg.Length {
+	return footLeading * vg.Length(max(0, len(footLines(width, lines))-most))
+}
+
+const footLeading, footMargin = 10, 8
+
+var footStyle = Text(7.5, Grey, draw.XLeft, draw.YBottom)
+
+func footLines(width vg.Length, lines []string) []string {
 	var wrapped []string
 	for _, line := range lines {
-		wrapped = append(wrapped, wrap(style, line, c.Max.X-c.Min.X-2*margin)...)
+		wrapped = append(wrapped, wrap(footStyle, line, width-2*footMargin)...)
 	}
-	for i, line := range wrapped {
-		c.FillText(style, vg.Point{X: c.Min.X + margin, Y: c.Min.Y + 4 + leading*vg.Length(len(wrapped)-1-i)}, line)
-	}
-	return draw.Crop(c, 0, 0, 8+leading*vg.Length(len(wrapped)), 0)
+	return wrapped
 }
 
 // Time is the unit of a latency axis.

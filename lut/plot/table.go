@@ -40,8 +40,9 @@ func Table(t *lut.Table, s *supernet.Space, resolution int) (*Figure, error) {
 		notes = append(notes, fmt.Sprintf("%d blocks have no entry.", m.missing))
 	}
 	notes = append(notes, tableNotes(t)...)
-	width := vg.Length(110 + 30*m.columns)
-	height := vg.Length(110 + 20*len(m.rows) + 12*len(notes))
+	// A small space has few cells: the title and the name of the rows want room, too.
+	width := max(vg.Length(110+30*m.columns), 24+Text(titleSize, Black, draw.XCenter, draw.YTop).Width(title))
+	height := vg.Length(110+max(20*len(m.rows), 120)+12*len(notes)) + FootnoteRoom(width, len(notes), notes...)
 	return NewFigure(width, height, func(c draw.Canvas) {
 		p := New(title, "", "expand ratio, kernel size")
 		p.Add(m)

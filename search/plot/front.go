@@ -61,7 +61,7 @@ func Objectives(front []search.Candidate) []search.Objectives {
 func AccuracyLabel(d accuracy.Description) string {
 	switch d.Origin {
 	case accuracy.Standin:
-		return fmt.Sprintf("stand-in (%%), not an accuracy (%s)", predictorName(d.Name))
+		return "stand-in (%), not an accuracy"
 	case accuracy.Measured, accuracy.Predicted:
 		return fmt.Sprintf("top-1 accuracy (%%), %s (%s)", d.Origin, predictorName(d.Name))
 	}
@@ -73,14 +73,15 @@ func predictorName(name string) string {
 	switch name {
 	case "ofa-mlp":
 		return "OFA's MLP"
-	case "macs-curve":
-		return "a curve of multiply-accumulates"
 	}
 	return name
 }
 
+// ErrAxis is wrapped when the accuracies of a family are of another kind than those of its front.
+var ErrAxis = errors.New("they do not belong on one axis")
+
 // Figure draws the front. It returns an error if there is no point, a number is not finite, or the
-// family's accuracies are of another kind than the front's or its latencies for another processor.
+// family's accuracies are of another kind than the front's (ErrAxis) or its latencies for another processor.
 func (f Front) Figure() (*base.Figure, error) {
 	levels, err := f.levels()
 	if err != nil {
@@ -108,7 +109,7 @@ func (f Front) Figure() (*base.Figure, error) {
 	cloud := plotter.Scatter{XYs: thin(series(f.Cloud, time)), GlyphStyle: draw.GlyphStyle{Color: base.CloudGrey, Radius: 0.9, Shape: draw.CircleGlyph{}}}
 	marks := &marks{points: series(levels, time), style: draw.GlyphStyle{Color: base.Vermillion, Radius: 4, Shape: draw.CircleGlyph{}}}
 
-	entries := []base.Entry{{Name: fmt.Sprintf("Pareto front (%s networks)", base.Count(len(f.Points))), Line: line.LineStyle, Glyph: front.GlyphStyle}}
+	entries := []base.Entry{{Name: fmt.Sprintf("Pareto front (%s)", networks(len(f.Points))), Line: line.LineStyle, Glyph: front.GlyphStyle}}
 	if len(f.Cloud) > 0 {
 		style := cloud.GlyphStyle
 		style.Radius = 2
@@ -140,7 +141,8 @@ func (f Front) Figure() (*base.Figure, error) {
 	if f.Accuracy.Note != "" {
 		notes = append([]string{f.Accuracy.Note}, notes...)
 	}
-	return base.NewFigure(480, 360, func(c draw.Canvas) {
+	const width = 480
+	return base.NewFigure(width, 360+base.FootnoteRoom(width, 4, notes...), func(c draw.Canvas) {
 		p := base.New(f.Title, fmt.Sprintf("%s (%s)", x, time.Name), AccuracyLabel(f.Accuracy))
 		if len(f.Cloud) > 0 {
 			p.Add(&cloud)
@@ -157,6 +159,14 @@ func (f Front) Figure() (*base.Figure, error) {
 	}), nil
 }
 
+// networks counts them.
+func networks(n int) string {
+	if n == 1 {
+		return "1 network"
+	}
+	return base.Count(n) + " networks"
+}
+
 // levels returns the family's levels on the processor.
 func (f Front) levels() ([]search.Objectives, error) {
 	if f.Family == nil {
@@ -170,7 +180,7 @@ func (f Front) levels() ([]search.Objectives, error) {
 	for i, l := range f.Family.Levels {
 		measured := l.AccuracyOrigin == family.AccuracyMeasured && f.Accuracy.Origin == accuracy.Predicted
 		if string(l.AccuracyOrigin) != f.Accuracy.Origin && !measured {
-			return nil, fmt.Errorf("accuracy of level %d of family %q is %s, the front's is %s: they do not belong on one axis", i, f.Family.Name, l.AccuracyOrigin, f.Accuracy.Origin)
+			return nil, fmt.Errorf("accuracy of level %d of family %q is %s, the front's is %s: %w", i, f.Family.Name, l.AccuracyOrigin, f.Accuracy.Origin, ErrAxis)
 		}
 		latency, ok := f.Family.Latency(i, processor)
 		if !ok {

@@ -58,14 +58,18 @@ func (h History) Figure() (*base.Figure, error) {
 		lines = append(lines, line)
 		entries = append(entries, base.Entry{Name: r.Name, Line: style})
 	}
-	return base.NewFigure(480, 320, func(c draw.Canvas) {
+	const width = 480
+	return base.NewFigure(width, 320+base.FootnoteRoom(width, 4, h.Notes...), func(c draw.Canvas) {
 		p := base.New(h.Title, "evaluations (accuracy predictions of different networks)", "hypervolume (ms \u00d7 accuracy as a fraction)")
 		for _, l := range lines {
 			p.Add(l)
+			if len(l.XYs) == 1 { // no line
+				p.Add(&plotter.Scatter{XYs: l.XYs, GlyphStyle: draw.GlyphStyle{Color: l.Color, Radius: 2, Shape: draw.CircleGlyph{}}})
+			}
 		}
 		p.Y.Min = max(p.Y.Min, start)
 		margins(p)
-		p.X.Min = min(0, p.X.Max)
+		p.X.Min, p.Y.Min = min(0, p.X.Max), max(0, p.Y.Min) // neither is ever negative
 		p.Draw(draw.Crop(base.Key(base.Footnote(c, h.Notes...), min(3, len(entries)), entries...), 6, -16, 0, -6))
 	}), nil
 }

@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -217,10 +219,10 @@ func TestFront(t *testing.T) {
 
 func TestAccuracyLabel(t *testing.T) {
 	for want, d := range map[string]accuracy.Description{
-		"top-1 accuracy (%), predicted (OFA's MLP)":                       {Name: "ofa-mlp", Origin: accuracy.Predicted},
-		"stand-in (%), not an accuracy (a curve of multiply-accumulates)": {Name: "macs-curve", Origin: accuracy.Standin},
-		"top-1 accuracy (%), measured (here)":                             {Name: "here", Origin: accuracy.Measured},
-		"accuracy (%), origin unknown":                                    {},
+		"top-1 accuracy (%), predicted (OFA's MLP)": {Name: "ofa-mlp", Origin: accuracy.Predicted},
+		"stand-in (%), not an accuracy":             {Name: "macs-curve", Origin: accuracy.Standin},
+		"top-1 accuracy (%), measured (here)":       {Name: "here", Origin: accuracy.Measured},
+		"accuracy (%), origin unknown":              {},
 	} {
 		if got := plot.AccuracyLabel(d); got != want {
 			t.Errorf("label %q, want %q", got, want)
@@ -255,6 +257,39 @@ func TestSmallestFront(t *testing.T) {
 	}
 	if svg := write(t, f, base.SVG); !strings.Contains(svg, "origin unknown") {
 		t.Error("the picture does not say that the accuracy's origin is unknown")
+	}
+	if svg := write(t, f, base.SVG); !strings.Contains(svg, "Pareto front (1 network)") {
+		t.Error("one network is more than one")
+	}
+}
+
+// Doubts at the foot do not take the room of the axes: with ten lines of them, six more than there is room
+// for, the picture is 60 points higher.
+func TestFootnotesHaveTheirRoom(t *testing.T) {
+	height := func(f *base.Figure, err error) (points float64) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(write(t, f, base.SVG), `height="`)
+		number, _, _ := strings.Cut(rest, "pt")
+		if points, err = strconv.ParseFloat(number, 64); err != nil {
+			t.Fatal(err)
+		}
+		return points
+	}
+	doubts := slices.Repeat([]string{"a doubt"}, 10)
+	front := plot.Front{Points: []search.Objectives{{Accuracy: 0.5, Latency: 1e6}}}
+	doubtful := front
+	doubtful.Notes = doubts
+	if a, b := height(front.Figure()), height(doubtful.Figure()); b != a+60 {
+		t.Errorf("front: %g and %g points high", a, b)
+	}
+	history := plot.History{Runs: []plot.Run{{Name: "a", Samples: []search.Sample{{Evaluations: 1}}}}}
+	doubtful2 := history
+	doubtful2.Notes = doubts
+	if a, b := height(history.Figure()), height(doubtful2.Figure()); b != a+60 {
+		t.Errorf("history: %g and %g points high", a, b)
 	}
 }
 

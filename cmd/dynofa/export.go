@@ -20,6 +20,7 @@ import (
 	"github.com/dynofa/dynofa/deploy/onnx"
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/policy"
+	"github.com/dynofa/dynofa/deploy/runner/systemd"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
 )
@@ -92,6 +93,12 @@ func exportCommand() *cli.Command {
 				return err
 			}
 			spec.Table, spec.Sign, spec.Runtime.Provider = table, key, provider
+			spec.Service, err = systemd.Unit{
+				Description: fmt.Sprintf("dynofa: %d levels of %s, policy %s", len(f.Levels), f.Space, p.Spec), Provider: provider,
+			}.Text()
+			if err != nil {
+				return err
+			}
 			return export(c, spec, out, write)
 		},
 	}

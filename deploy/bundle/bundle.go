@@ -11,6 +11,7 @@
 //	                          NAME of a level (optional: else the supernet's own serve)
 //	  table.json              entries of the blocks that the levels use (optional)
 //	  labels.txt              one class name a line (optional)
+//	  dynofa.service          a systemd unit that runs the bundle (optional; nothing here reads it)
 //
 // Level makes a level's ONNX model from the tensors; it is the same, byte for byte, on every machine.
 //
@@ -50,6 +51,7 @@ const (
 	momentsName  = "statistics.safetensors"
 	tableName    = "table.json"
 	labelsName   = "labels.txt"
+	serviceName  = "dynofa.service"
 )
 
 // Errors that callers tell apart.

@@ -123,8 +123,8 @@ func TestSameInputsSameBytes(t *testing.T) {
 	if d := cmp.Diff(a, b); d != "" {
 		t.Error(d)
 	}
-	if len(a) != 6 {
-		t.Errorf("%d files, want manifest, its digest, supernet, statistics, table and labels", len(a))
+	if len(a) != 7 {
+		t.Errorf("%d files, want manifest, its digest, supernet, statistics, table, labels and service", len(a))
 	}
 	if other := readAll(t, written(t, 2)); other["manifest.json"] == a["manifest.json"] {
 		t.Error("other weights have the same manifest")

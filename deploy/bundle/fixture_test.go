@@ -73,7 +73,7 @@ func fixture(seed uint64) (bundle.Spec, error) {
 		CreatedBy: "dynofa test", Family: f, Weights: w.Source(), Supernet: w, Statistics: statistics,
 		Policy:  bundle.Policy{Spec: "slack", Params: map[string]string{"margin": "5%"}},
 		Runtime: bundle.Runtime{Name: "onnxruntime", MinVersion: "1.24.0", Provider: "cpu"},
-		Table:   table, Labels: labels, Notes: []string{"weights are random"},
+		Table:   table, Labels: labels, Service: "[Service]\nType=notify\n", Notes: []string{"weights are random"},
 	}, nil
 }
 

@@ -28,7 +28,7 @@ const (
 const (
 	MaxManifest = 4 << 20 // bytes of manifest.json
 	MaxFile     = 1 << 30 // bytes of one file; the largest published supernet takes 43 MB
-	maxFiles    = 4
+	maxFiles    = 5
 	maxParams   = 64
 	maxNotes    = 256
 	maxText     = 4096 // bytes of a one-line text
@@ -50,6 +50,7 @@ type Manifest struct {
 	Statistics string        `json:"statistics,omitempty"` // file of the levels' batch-normalisation statistics
 	Table      string        `json:"table,omitempty"`      // file of the latency table's excerpt
 	Labels     string        `json:"labels,omitempty"`     // file of the class names
+	Service    string        `json:"service,omitempty"`    // file of a systemd unit that runs the bundle
 	// Transform turns pictures into inputs; nil is ImageNet's.
 	Transform *images.Transform `json:"transform,omitempty"`
 	Notes     []string          `json:"notes,omitempty"` // doubts that travel with the bundle
@@ -278,7 +279,7 @@ func (m *Manifest) checkFiles() error {
 type part struct{ role, path string }
 
 func (m *Manifest) parts() []part {
-	return []part{{"the supernet", m.Supernet}, {"statistics", m.Statistics}, {"the table", m.Table}, {"labels", m.Labels}}
+	return []part{{"the supernet", m.Supernet}, {"statistics", m.Statistics}, {"the table", m.Table}, {"labels", m.Labels}, {"the service", m.Service}}
 }
 
 // check returns an error unless f's own fields make sense.

@@ -19,7 +19,7 @@ import (
 	"github.com/dynofa/dynofa/search/family"
 )
 
-// Spec is what a bundle is made of. Table and Labels are optional. The policy must be one that this
+// Spec is what a bundle is made of. Table, Labels and Service are optional. The policy must be one that this
 // program knows; Open does not ask for that, so that a run can name another one.
 type Spec struct {
 	CreatedBy string
@@ -34,6 +34,7 @@ type Spec struct {
 	Runtime    Runtime
 	Table      *lut.Table        // the excerpt that the levels need is taken
 	Labels     []string          // one per class
+	Service    string            // a systemd unit that runs the bundle
 	Transform  *images.Transform // of pictures into inputs; nil is ImageNet's
 	Notes      []string
 	Sign       *SecretKey // signs the manifest; nil: unsigned
@@ -169,7 +170,7 @@ const oldLevels = "levels"
 // ours reports whether Write makes, or made, files or folders of that name.
 func ours(name string) bool {
 	folder, base := path.Split(name)
-	return slices.Contains([]string{manifestName, digestName, signName, supernetName, momentsName, tableName, labelsName, oldLevels}, name) ||
+	return slices.Contains([]string{manifestName, digestName, signName, supernetName, momentsName, tableName, labelsName, serviceName, oldLevels}, name) ||
 		folder == oldLevels+"/" && strings.HasSuffix(base, ".onnx")
 }
 
@@ -271,6 +272,12 @@ func (w *writer) files(ctx context.Context) error {
 			return err
 		}
 		w.manifest.Labels = labelsName
+	}
+	if w.spec.Service != "" {
+		if err := w.add(serviceName, []byte(w.spec.Service)); err != nil {
+			return err
+		}
+		w.manifest.Service = serviceName
 	}
 	return nil
 }

@@ -126,6 +126,11 @@ type Config struct {
 	// CacheBytes bounds the prepared pictures that are kept; default 64 MiB, negative none.
 	CacheBytes int64
 
+	// Alive is called from the loop's goroutine every AliveEvery (default 1 s) or a little later, as long as the loop goes
+	// round: serving or waiting, but not while an inference or a picture hangs. nil: nobody wants to know.
+	Alive      func(Progress)
+	AliveEvery time.Duration
+
 	Trace   Recorder     // nil: no trace
 	Answer  func(Answer) // called for every answered request, after it is recorded
 	Logger  *slog.Logger // nil: discard
@@ -167,6 +172,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.CacheBytes == 0 {
 		c.CacheBytes = 64 << 20
+	}
+	if c.AliveEvery <= 0 {
+		c.AliveEvery = time.Second
 	}
 	if c.Answer == nil {
 		c.Answer = func(Answer) {}

@@ -118,6 +118,7 @@ func (r *run) wait(ctx context.Context) {
 			return
 		}
 		r.call(c)
+	case <-r.idle():
 	case <-ctx.Done():
 	}
 }

@@ -64,6 +64,9 @@ type run struct {
 	calls     map[int64]Call // of the inbox, not done with, by request
 	drained   bool           // the inbox is closed and empty
 	exited    policy.Reason  // of the policy's Exit
+	alive     bool           // Alive was called, last at told
+	told      time.Duration
+	timer     *time.Timer // of idle
 	ended     bool
 }
 
@@ -139,6 +142,7 @@ func (r *run) warmUp(ctx context.Context) error {
 // loop serves until the end and returns why it came.
 func (r *run) loop(ctx context.Context) (string, error) {
 	for {
+		r.beat()
 		r.admit()
 		if ctx.Err() != nil {
 			r.refuse(ReasonCancelled)
@@ -161,8 +165,7 @@ func (r *run) loop(ctx context.Context) (string, error) {
 				return r.scheduleEnd(), nil
 			}
 			r.flush()
-			// An error is the context's and seen above.
-			_ = r.Clock.Sleep(ctx, r.schedule.next-r.now())
+			r.sleep(ctx, r.schedule.next)
 			continue
 		}
 		if err := r.serve(ctx); err != nil {
@@ -215,8 +218,7 @@ func (r *run) serve(ctx context.Context) error {
 		if !r.schedule.held && !r.schedule.over() {
 			until = min(until, r.schedule.next)
 		}
-		// An error is the context's and seen by the loop.
-		_ = r.Clock.Sleep(ctx, until-o.Now)
+		r.sleep(ctx, until)
 		return nil
 	}
 	q := r.queue.pop()

@@ -13,6 +13,7 @@ import (
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/runner"
+	"github.com/dynofa/dynofa/deploy/runner/systemd"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/lut/load"
 )
@@ -25,6 +26,7 @@ type runOptions struct {
 	params                                    cli.StringSlice
 	threads                                   int
 	cfg                                       runner.Config
+	notifier                                  *systemd.Notifier
 }
 
 // Run is the command that runs a bundle on this machine. version goes into traces.
@@ -109,7 +111,11 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 		return err
 	}
 	defer closeSessions()
-	do := func(ctx context.Context) (*runner.Report, error) { return runner.Run(ctx, o.cfg) }
+	defer o.service(c)()
+	do := func(ctx context.Context) (*runner.Report, error) {
+		o.ready(c)
+		return runner.Run(ctx, o.cfg)
+	}
 	if o.listen != "" {
 		do = func(ctx context.Context) (*runner.Report, error) { return o.serve(ctx, c, b) }
 	}

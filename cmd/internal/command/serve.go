@@ -38,6 +38,7 @@ func (o *runOptions) serve(ctx context.Context, c *cli.Context, b *bundle.Bundle
 		return nil, err
 	}
 	fmt.Fprintf(c.App.ErrWriter, "%s: serving model %s, version %s, at http://%s\n", c.App.Name, o.model, b.Digest()[:12], l.Addr())
+	o.ready(c) // connections wait in the listener's queue from now on
 	return s.Serve(ctx, l)
 }
 

@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -71,6 +74,39 @@ func (o *output) String() string {
 	return o.b.String()
 }
 
+// serviceManager makes this process the service of a manager with a watchdog of 30 ms. The function that it returns gives
+// what the manager was told.
+func serviceManager(t *testing.T) func() string {
+	t.Helper()
+	name := fmt.Sprintf("@dynofa-command-%d", os.Getpid())
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Skip(err)
+	}
+	var said output
+	var group sync.WaitGroup
+	group.Go(func() {
+		b := make([]byte, 4096)
+		for {
+			n, err := conn.Read(b)
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(&said, "%s\n", b[:n])
+		}
+	})
+	stop := sync.OnceFunc(func() { _ = conn.Close(); group.Wait() })
+	t.Cleanup(stop)
+	t.Setenv("NOTIFY_SOCKET", name)
+	t.Setenv("WATCHDOG_USEC", "30000")
+	t.Setenv("WATCHDOG_PID", strconv.Itoa(os.Getpid()))
+	return func() string {
+		time.Sleep(50 * time.Millisecond) // what was sent is in the socket; the reader takes it out
+		stop()
+		return said.String()
+	}
+}
+
 // TestRunListen serves real inference over HTTP: level 0 at once, the others when they are there, and ends
 // with a report and a trace that replays.
 func TestRunListen(t *testing.T) {
@@ -82,6 +118,7 @@ func TestRunListen(t *testing.T) {
 	}
 	dir, record := tinyBundle(t), filepath.Join(t.TempDir(), "run.csv")
 	var stdout, stderr output
+	manager := serviceManager(t)
 	app := Prepare(&cli.App{Name: "dynofa-run", Commands: []*cli.Command{Run("test")}}, &stdout, &stderr)
 	ctx, cancel := context.WithCancel(t.Context())
 	code := make(chan int, 1)
@@ -125,6 +162,15 @@ func TestRunListen(t *testing.T) {
 	cancel()
 	if c := <-code; c != ExitOK || !strings.Contains(stdout.String(), "ended: drained") {
 		t.Errorf("exit code %d\n%s\n%s", c, stdout.String(), stderr.String())
+	}
+	said := manager()
+	for _, want := range []string{"READY=1", "WATCHDOG=1", "STATUS=no requests yet", "STOPPING=1"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("the service manager was not told %s: %q", want, said)
+		}
+	}
+	if strings.Index(said, "READY=1") > strings.Index(said, "WATCHDOG=1") {
+		t.Errorf("the watchdog was fed before the server was ready: %q", said)
 	}
 	file, err := os.Open(record)
 	if err != nil {

@@ -94,7 +94,7 @@ func (b *boardRun) play(ctx context.Context, c *Config) ([]*Result, error) {
 	config := *c.Board
 	config.Governors = maps.Clone(config.Governors)
 	for _, s := range b.servers {
-		if g, ok := s.policy.(policy.Governed); ok {
+		if g, ok := s.policy.(policy.Governed); ok && g.Governor() != "" {
 			for _, name := range s.header.Family.Processors() {
 				if config.Governors == nil {
 					config.Governors = map[string]platform.Governor{}
@@ -272,7 +272,7 @@ func (s *server) place(c *Config, names []string) error {
 			p.demand[l].speeds = speeds
 		}
 	}
-	return nil
+	return s.findSteps(b)
 }
 
 // speeds returns how much faster than the family's latency a level is at each clock step by the table of points, the

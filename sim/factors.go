@@ -16,7 +16,7 @@ func Factors(t *trace.Trace) ([]float64, error) {
 	for i := range t.Records {
 		r := &t.Records[i]
 		if c, ok := r.Completion(); ok && c.Latency() > 0 {
-			factors = append(factors, float64(c.Latency())/float64(m.Levels[c.Level].Of(c.Processor, c.Batch)))
+			factors = append(factors, float64(c.Latency())/float64(m.Levels[c.Level].At(c.Processor, c.Clock, c.Batch)))
 		}
 	}
 	return factors, nil

@@ -27,6 +27,7 @@ type processor struct {
 	onBoard int           // index there
 	threads float64       // see Demand
 	demand  []levelDemand // by level
+	steps   []int         // there, of the model's clock steps
 	work    platform.Work // in progress, or about to be
 }
 
@@ -252,7 +253,7 @@ func (s *server) observe() policy.Observation {
 
 // mix makes the fingerprint depend on a decision.
 func (s *server) mix(d policy.Decision) {
-	v := uint64(d.Level)<<16 | uint64(d.Processor)<<2 | uint64(d.Batch)<<32
+	v := uint64(d.Level)<<16 | uint64(d.Processor)<<2 | uint64(d.Batch)<<32 | uint64(d.Clock)<<40
 	switch d.Action {
 	case policy.Serve:
 		v |= 1
@@ -275,7 +276,11 @@ func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 		start += s.switchTime
 		p.loaded = d.Level
 	}
-	work := float64(s.model.Levels[d.Level].Of(d.Processor, d.Batch)) * w.noise
+	if err := s.setClock(d); err != nil {
+		s.fail(fmt.Errorf("sim: policy %q: request %d at %v: %w", s.spec, w.ID, o.Now, err))
+		return
+	}
+	work := float64(s.predicted(d)) * w.noise
 	end, free := start, time.Duration(0) // until the board says
 	switch {
 	case s.board != nil:

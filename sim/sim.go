@@ -179,14 +179,11 @@ func (c Config) prepare() (*server, error) {
 	if n := len(f.Levels); c.Scenario.InitialLevel >= n {
 		return nil, fmt.Errorf("sim: scenario %s: initial level %d is outside [0, %d], the levels of family %s", c.Scenario.Name, c.Scenario.InitialLevel, n-1, f.Name)
 	}
-	model, err := policy.NewModel(f)
+	model, f, p, params, err := c.manager(f)
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
 	}
-	p, params, err := c.newPolicy(model)
-	if err != nil {
-		return nil, fmt.Errorf("sim: %w", err)
-	}
+	c = c.withOwnPoints(f)
 	s := &server{
 		scenario:   c.Scenario,
 		switchTime: c.Scenario.SwitchTime(policy.Name(c.Policy)), model: model, policy: p, spec: c.Policy,
@@ -207,6 +204,31 @@ func (c Config) prepare() (*server, error) {
 		}
 	}
 	return s, nil
+}
+
+// manager builds the policy. On a board one that chooses clocks gets the family with the board's operating points, and
+// so does the trace.
+func (c Config) manager(f *family.Family) (*policy.Model, *family.Family, policy.Policy, map[string]string, error) {
+	placed := f
+	if c.Board != nil && c.Board.Validate() == nil {
+		var err error
+		if placed, err = OperatingPoints(f, c.Board, c.Demand); err != nil {
+			return nil, nil, nil, nil, err
+		}
+	}
+	m, err := policy.NewModel(placed)
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	p, params, err := c.newPolicy(m)
+	if err != nil {
+		return nil, nil, nil, nil, err
+	}
+	if !choosesClocks(p) && placed != f {
+		m, err = policy.NewModel(f)
+		placed = f
+	}
+	return m, placed, p, params, err
 }
 
 // streamName returns the name of an application's random stream.
@@ -282,6 +304,7 @@ func (s *server) noteFamily() {
 func restrict(f *family.Family, processors []string) (*family.Family, error) {
 	some := *f
 	some.Levels = slices.Clone(f.Levels)
+	some.Clocks = nil
 	for l := range some.Levels {
 		some.Levels[l].Latencies = nil
 	}
@@ -292,6 +315,9 @@ func restrict(f *family.Family, processors []string) (*family.Family, error) {
 		}
 		for l := range some.Levels {
 			some.Levels[l].Latencies = append(some.Levels[l].Latencies, f.Levels[l].Latencies[i])
+		}
+		if clocks := f.ClocksOf(name); clocks != nil {
+			some.Clocks = append(some.Clocks, *clocks)
 		}
 	}
 	return &some, nil

@@ -9,6 +9,7 @@ import (
 type Alternative struct {
 	Action           Action
 	Level, Processor int // 0 unless Serve
+	Clock            int // step as in a Decision: the best one where there is a choice
 	// Latency is that of the inference as the policy reckons with it at present, 0 unless Serve.
 	Latency time.Duration
 	// Margin is the time that an inference begun now would leave of the head's slack; negative: it would be
@@ -111,6 +112,9 @@ func (p *QDP) explain(o *Observation) []Alternative {
 	for j := range c.options {
 		s := &c.options[j]
 		a := &all[s.level*len(c.model.Processors)+s.processor]
+		if !c.clocked(a, s.clock, value[j], best, headSlack(o)) {
+			continue // another clock is better
+		}
 		a.Chance = float64(s.onTime(slack)) / 65536
 		note(a, value[j])
 	}
@@ -143,10 +147,29 @@ func (p *QDP) explainWide(o *Observation, all []Alternative) {
 	for i := range p.wide.ways {
 		y := &p.wide.ways[i]
 		a := &all[y.level*len(p.model.Processors)+y.processor]
+		if !p.clocked(a, y.clock, value[i], best, headSlack(o)) {
+			continue
+		}
 		a.Chance = float64(p.noise.chance(y.latency[0], slack)) / 65536
 		note(a, value[i])
 	}
 	note(&all[len(all)-1], value[len(value)-1])
+}
+
+// clocked makes an alternative one at a clock step, and reports whether it is better there than at the step that it had.
+func (p *QDP) clocked(a *Alternative, clock int, value, best int64, slack time.Duration) bool {
+	if clock == 0 {
+		return true
+	}
+	if a.Clock > 0 && (value == math.MinInt64 || float64(value-best)/float64(unitValue) <= a.Value) {
+		return false
+	}
+	f := p.pace[a.Processor].present().times(p.bias[p.find(a.Level, a.Processor)])
+	a.Clock, a.Latency = clock, f.of(p.model.Levels[a.Level].At(a.Processor, clock, 1))
+	if slack != math.MaxInt64 {
+		a.Margin = slack - a.Latency
+	}
+	return true
 }
 
 // firstSteps returns the value of the best plan that begins with each option, and with a drop;
@@ -176,8 +199,10 @@ func (p *QDP) clone() *QDP {
 	c.base = append([]option(nil), p.base...)
 	c.bias = append([]factor(nil), p.bias...)
 	c.trials = append([]uint8(nil), p.trials...)
-	c.options = append(make(options, 0, len(p.base)), p.options...)
+	c.options = append(make(options, 0, p.supply.capacity), p.options...)
 	c.pace = append([]pace(nil), p.pace...)
+	c.supply.asked = append([]int(nil), p.supply.asked...)
+	c.supply.late = append([]time.Duration(nil), p.supply.late...)
 	if p.wide != nil {
 		w := *p.wide
 		w.ways = append([]way(nil), w.ways...)

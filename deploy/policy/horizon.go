@@ -46,11 +46,11 @@ func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
 		w := int64(i) * cellTicks
 		best := v.after(w)
 		if !drops {
-			best = v.after(w + s[0].step)
+			best = v.after(w+s[0].step) - s[0].cost
 		}
 		for j := range s {
-			r := s.reward(j, min(dueTicks-w, limit))
-			if r == 0 {
+			r, ok := s.reward(j, min(dueTicks-w, limit))
+			if !ok {
 				if j > 0 {
 					break
 				}

@@ -3,6 +3,8 @@ package policy
 // option is a level on a processor, as it is at present.
 type option struct {
 	level, processor int
+	clock            int   // step as in a Decision
+	cost             int64 // of an inference, in time or not
 	latency          int64 // expected, in ticks
 	step             int64 // its part in the time of the service: the same but for batches and several processors
 	value            int64 // of an answer in time, not negative
@@ -25,31 +27,40 @@ func (p *option) onTime(slack int64) int64 {
 	return knotAt[i-1] + (knotAt[i]-knotAt[i-1])*(slack-p.knot[i-1])/(p.knot[i]-p.knot[i-1])
 }
 
-// options are what may serve, none slower and less valuable than another, in order of latency and value.
+// net returns what an answer in time is worth less what it costs.
+func (p *option) net() int64 { return p.value - p.cost }
+
+// options are what may serve, none slower and worth less than another, in order of latency and worth.
 type options []option
 
-// reward returns the value of an inference of option j that begins with a slack: 0 if it would be late,
-// or more likely to be late than it may be where the fastest option is not.
-func (s options) reward(j int, slack int64) int64 {
+// reward returns the value of an inference of option j that begins with a slack, less its cost; false if it would be
+// late, or more likely to be late than it may be where the fastest option is not.
+func (s options) reward(j int, slack int64) (int64, bool) {
 	o := &s[j]
 	if slack < o.safe && slack >= s[0].safe && j > 0 {
-		return 0
+		return 0, false
 	}
-	return o.value * o.onTime(slack) >> 16
+	r := o.value * o.onTime(slack) >> 16
+	return r - o.cost, r != 0
 }
 
-// insert adds an option in order of latency, unless another is at least as fast and as valuable, and
+// same reports whether two moves are the same level on the same processor, at whatever clock.
+func (s options) same(a, b int16) bool {
+	return a == b || a >= 0 && b >= 0 && s[a].level == s[b].level && s[a].processor == s[b].processor
+}
+
+// insert adds an option in order of latency, unless another is at least as fast and worth as much, and
 // removes those of which the same is true then.
 func (s options) insert(o option) options {
 	at := 0
-	for at < len(s) && (s[at].latency < o.latency || s[at].latency == o.latency && s[at].value >= o.value) {
+	for at < len(s) && (s[at].latency < o.latency || s[at].latency == o.latency && s[at].net() >= o.net()) {
 		at++
 	}
-	if at > 0 && s[at-1].value >= o.value {
+	if at > 0 && s[at-1].net() >= o.net() {
 		return s
 	}
 	end := at
-	for end < len(s) && s[end].value <= o.value {
+	for end < len(s) && s[end].net() <= o.net() {
 		end++
 	}
 	if end > at {

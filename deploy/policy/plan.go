@@ -9,10 +9,11 @@ type plan struct {
 	expanded int // since the start of the decision
 	depth    int // requests that are planned
 
-	arrivals [reach + 1]int64 // value of the next arrival, by cells from now on
-	known    int              // of these, how many are computed
-	from     int              // cells since the last arrival
-	rest     int64            // mass of gaps that are not shorter
+	arrivals [reach + 1]int64  // value of the next arrival, by cells from now on
+	known    int               // of these, how many are computed
+	lag      [maxOptions]int64 // by which the head takes longer with each option, since another clock is in force
+	from     int               // cells since the last arrival
+	rest     int64             // mass of gaps that are not shorter
 }
 
 // label is the state after some of the waiting requests.
@@ -128,17 +129,22 @@ func (p *plan) advance(s options, h *merger, m *moves, switching int64) bool {
 	case moveDrop:
 	case moveLate:
 		h.t += s[0].latency
+		h.u -= s[0].cost
 	default:
-		r := s.reward(int(h.move), min(m.slack-l.t, m.limit))
-		if r == 0 {
+		lag := int64(0)
+		if p.depth == 0 {
+			lag = p.lag[h.move]
+		}
+		r, ok := s.reward(int(h.move), min(m.slack-l.t, m.limit)-lag)
+		if !ok {
 			return false // later labels have less slack
 		}
-		h.t += s[h.move].latency
+		h.t += max(s[h.move].latency+lag, 1)
 		h.u += r
-		if m.caution > 0 && h.move > 0 {
-			h.u -= (s[h.move].value - s[0].value) >> 10 * m.caution
+		if more := s[h.move].net() - s[0].net(); m.caution > 0 && more > 0 {
+			h.u -= more >> 10 * m.caution
 		}
-		if l.last != h.move {
+		if switching > 0 && !s.same(l.last, h.move) {
 			h.u -= switching
 		}
 	}

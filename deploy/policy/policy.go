@@ -37,6 +37,9 @@ type Policy interface {
 type Model struct {
 	Processors []string
 	Levels     []LevelModel
+	// Clocks has, per processor, the clock steps that a decision may choose among; nil where there are none, and nil if
+	// no processor has any.
+	Clocks []ClockModel
 }
 
 // LevelModel is one level as a policy sees it.
@@ -47,6 +50,9 @@ type LevelModel struct {
 	// Batches has, per processor, the predicted latencies of batches of 2, 3 and so on, at most
 	// MaxBatch-1; nil where there are none, and nil if no processor has any.
 	Batches [][]time.Duration
+	// Points has, per processor, the operating points at its clock steps; one where its clock stays as it is, whose
+	// energy alone counts, none where nothing is known. Nil if no processor has any.
+	Points [][]PointModel
 }
 
 // MaxBatch is the largest batch that is served at once.
@@ -93,7 +99,7 @@ func NewModel(f *family.Family, processors ...string) (*Model, error) {
 	m := &Model{Processors: slices.Clone(processors)}
 	for i, l := range f.Levels {
 		lm := LevelModel{Accuracy: l.Accuracy}
-		for _, p := range processors {
+		for k, p := range processors {
 			lat, ok := f.Latency(i, p)
 			if !ok {
 				return nil, fmt.Errorf("policy: family %q has no latencies on processor %q, it has %v", f.Name, p, f.Processors())
@@ -104,11 +110,22 @@ func NewModel(f *family.Family, processors ...string) (*Model, error) {
 				batches = append(batches, b.Duration())
 			}
 			lm.Batches = append(lm.Batches, batches)
+			if len(lat.Points) > 0 {
+				lm.addPoints(k, len(processors), lat.Points)
+			}
 		}
 		if !slices.ContainsFunc(lm.Batches, func(b []time.Duration) bool { return b != nil }) {
 			lm.Batches = nil
 		}
 		m.Levels = append(m.Levels, lm)
+	}
+	for k, p := range processors {
+		if c := f.ClocksOf(p); c != nil {
+			if m.Clocks == nil {
+				m.Clocks = make([]ClockModel, len(processors))
+			}
+			m.Clocks[k] = ClockModel{Steps: slices.Clone(c.Steps), Effect: c.Effect}
+		}
 	}
 	return m, m.Validate()
 }
@@ -147,8 +164,11 @@ func (m *Model) Validate() error {
 		if err := l.checkBatches(len(m.Processors)); err != nil {
 			return fmt.Errorf("policy: model: level %d: %w", i, err)
 		}
+		if err := m.checkPoints(&l); err != nil {
+			return fmt.Errorf("policy: model: level %d: %w", i, err)
+		}
 	}
-	return nil
+	return m.checkClocks()
 }
 
 func (l *LevelModel) checkBatches(processors int) error {
@@ -217,6 +237,9 @@ type Decision struct {
 	// Batch is the number of requests, from the head of the queue on, that are served together: 2 to
 	// MaxBatch, or 0 for the head alone; 0 unless Serve.
 	Batch int `json:"batch,omitempty"`
+	// Clock asks for a clock step of the processor before the inference: 1 for the first of the model's Clocks, 0 to leave
+	// the clock as it is; 0 unless Serve.
+	Clock int `json:"clock,omitempty"`
 	// Until is when to ask again, after Now; earlier if a request arrives or an inference ends. 0: only
 	// then. 0 unless Wait.
 	Until  time.Duration `json:"until_ns,omitempty"`
@@ -229,6 +252,8 @@ func (d Decision) Size() int { return max(1, d.Batch) }
 // String describes d for people, as in "serve at level 3 on processor 0 (fits)".
 func (d Decision) String() string {
 	switch {
+	case d.Action == Serve && d.Clock > 0:
+		return fmt.Sprintf("serve %d at level %d on processor %d at clock step %d (%s)", d.Size(), d.Level, d.Processor, d.Clock, d.Reason)
 	case d.Action == Serve && d.Batch > 0:
 		return fmt.Sprintf("serve %d at level %d on processor %d (%s)", d.Batch, d.Level, d.Processor, d.Reason)
 	case d.Action == Serve:
@@ -243,7 +268,7 @@ func (d Decision) String() string {
 type Completion struct {
 	Request          int64 // of a batch: the first one
 	Level, Processor int
-	Batch            int           // as in the Decision
+	Batch, Clock     int           // as in the Decision
 	Start, End       time.Duration // of the inference, switching before it excluded
 	Deadline         time.Duration // of Request, absolute; 0: none
 }
@@ -261,8 +286,8 @@ func (d Decision) Check(m *Model) error {
 	}
 	switch d.Action {
 	case Drop, Exit, Wait:
-		if d.Level != 0 || d.Processor != 0 || d.Batch != 0 || d.Until < 0 {
-			return fmt.Errorf("%s comes with level %d, processor %d, batch %d and time %d", d.Action, d.Level, d.Processor, d.Batch, d.Until)
+		if d.Level != 0 || d.Processor != 0 || d.Batch != 0 || d.Clock != 0 || d.Until < 0 {
+			return fmt.Errorf("%s comes with level %d, processor %d, batch %d, clock %d and time %d", d.Action, d.Level, d.Processor, d.Batch, d.Clock, d.Until)
 		}
 		return nil
 	case Serve:
@@ -274,6 +299,9 @@ func (d Decision) Check(m *Model) error {
 		}
 		if most := m.Levels[d.Level].Largest(d.Processor); d.Batch < 0 || d.Batch == 1 || d.Batch > most {
 			return fmt.Errorf("batch %d is neither 0 nor in [2, %d]", d.Batch, most)
+		}
+		if steps := m.steps(d.Processor); d.Clock < 0 || d.Clock > steps {
+			return fmt.Errorf("clock step %d is outside [0, %d]", d.Clock, steps)
 		}
 		return nil
 	}

@@ -21,6 +21,9 @@ import (
 //     error of the table;
 //   - the law of the noise, with a generalised-Pareto tail (see spread).
 //
+// With the parameter energy a level costs what its inference draws, and where the model has clock steps each level is
+// tried at each of them (see energy.go).
+//
 // For the requests in view it tries every level and processor, and giving the request up, and keeps the
 // plans that are not both later and worse than another (see plan). Behind the last request in view, and
 // behind the request at which the number of labels is used up, it reckons with the value of the waiting
@@ -46,6 +49,8 @@ type QDP struct {
 	wide    *wide // nil with one processor and no batches
 	state
 	only int16 // the only first step to be considered, moveNone: all are
+
+	supply supply // what energy costs, and clocks
 
 	drops, labels  int
 	strict         bool // hopeless requests are given up when alone too
@@ -89,6 +94,7 @@ var qdpEntry = entry{
 		Params: []Param{
 			{"caution", "0%", "share of what a level is worth more than the fastest that is not counted for the head, 0% to 100%"},
 			{"drops", "1", "requests that may be given up in a row, 0 to 1000000"},
+			{"energy", "0", "what a joule costs in accuracy, as a share such as 2%, 0 to 1000; above 0 the policy chooses the clock too, where the family has operating points"},
 			{"floor_price", "0", "what a level costs per missing accuracy, as a multiple of what it lacks, 0 to 100"},
 			{"hopeless", "serve", "what becomes of a request that every level would miss while no other waits: serve or drop"},
 			{"labels", "1024", "labels that a plan may expand before it falls back to the table, 0 to 100000"},
@@ -128,9 +134,10 @@ var qdpEntry = entry{
 			p.bias[i] = unity
 		}
 		p.trials = make([]uint8, len(p.base))
-		p.options = make(options, 0, len(p.base))
+		p.supply = newSupply(s, m, p.base)
+		p.options = make(options, 0, p.supply.capacity)
 		p.noise.init(s.ratio("miss_target", 0, 0.5))
-		p.wide = newWide(m, p.base)
+		p.wide = newWide(m, p.base, &p.supply)
 		p.guess()
 		return p, nil
 	},
@@ -155,103 +162,6 @@ func (p *QDP) guess() {
 // Spec returns "qdp".
 func (p *QDP) Spec() string { return "qdp" }
 
-// Observe learns from an inference and brings the values up to date.
-func (p *QDP) Observe(c Completion) {
-	p.gaps.ended(c.End)
-	i := p.find(c.Level, c.Processor)
-	if i < 0 || c.Size() > p.model.Levels[c.Level].Largest(c.Processor) {
-		return
-	}
-	changed := p.learn(i, c.Size(), c.Latency())
-	if p.due == 0 {
-		return
-	}
-	p.prepare()
-	if p.gaps.stale {
-		p.gaps.refresh(p.due)
-	}
-	n := sweeps
-	if changed {
-		n = sweepsAfter
-	}
-	p.iterate(n)
-}
-
-func (p *QDP) find(level, processor int) int {
-	for i := range p.base {
-		if p.base[i].level == level && p.base[i].processor == processor {
-			return i
-		}
-	}
-	return -1
-}
-
-// learn takes in the latency of a batch at a base option, and reports whether the environment changed.
-func (p *QDP) learn(i, size int, latency time.Duration) bool {
-	b := &p.base[i]
-	predicted := p.bias[i].of(p.model.Levels[b.level].Of(b.processor, size))
-	r := ratioOf(latency, max(predicted, 1))
-	n := &p.noise
-	band := max(unity+unity/20, n.knot[knotBand]+(n.knot[knotBand]-min(n.knot[knotBand], unity))/4)
-	v := p.pace[b.processor].observe(r, band, max(n.knot[knotHigh], unity+unity/50), min(n.knot[knotLow], unity-unity/50))
-	if v.older > 0 {
-		n.add(v.older)
-	}
-	if v.noise > 0 {
-		n.add(v.noise)
-		p.trials[i] = min(p.trials[i]+1, slowPace)
-		p.bias[i] = min(max(moved(p.bias[i], p.bias[i].times(v.noise), max(uint64(p.trials[i]), 8)), unity/2), 2*unity)
-	}
-	n.refresh()
-	p.stale = true
-	return v.change
-}
-
-// prepare computes the options as they are at present.
-func (p *QDP) prepare() {
-	p.stale = false
-	s := p.options[:0]
-	p.late = option{}
-	shortest := time.Duration(math.MaxInt64)
-	for i := range p.base {
-		o := p.base[i]
-		l := &p.model.Levels[o.level]
-		expected := p.pace[o.processor].present().times(p.bias[i]).of(l.Latency[o.processor])
-		o.latency = max(p.ticks(expected)+1, 1)
-		if expected < shortest {
-			shortest, p.late = expected, o
-		}
-		o.value, o.step = p.worth(l), o.latency
-		s = s.insert(o)
-	}
-	p.options = s.thin()
-	for j := range p.options {
-		o := &p.options[j]
-		for k, q := range p.noise.knot {
-			o.knot[k] = o.latency * int64(q) >> 16
-		}
-		o.safe = o.latency * int64(p.noise.safe) >> 16
-	}
-	if p.wide != nil {
-		p.refreshWide()
-	}
-}
-
-// worth returns the value of an answer of a level in time.
-func (p *QDP) worth(l *LevelModel) int64 {
-	value := toValue(float64(l.Accuracy)) + p.price
-	if lack := p.floor - l.Accuracy; lack > 0 {
-		value = max(value-toValue(float64(lack))*p.penalty/1024, 0)
-	}
-	return value
-}
-
-func (p *QDP) iterate(n int) {
-	for range n {
-		p.values.sweep(p.options, p.limit, p.drops > 0, &p.gaps)
-	}
-}
-
 // ticks converts a time that is not negative, rounded down and cut to maxTicks.
 func (p *QDP) ticks(d time.Duration) int64 {
 	hi, lo := bits.Mul64(uint64(d), uint64(dueTicks))
@@ -260,6 +170,14 @@ func (p *QDP) ticks(d time.Duration) int64 {
 	}
 	q, _ := bits.Div64(hi, lo, uint64(p.due))
 	return int64(min(q, uint64(maxTicks)))
+}
+
+// signed converts a time that may be negative.
+func (p *QDP) signed(d time.Duration) int64 {
+	if d < 0 {
+		return -p.ticks(-d)
+	}
+	return p.ticks(d)
 }
 
 // slack returns the ticks until a request is due, negative if it was before.
@@ -328,8 +246,7 @@ func (p *QDP) Decide(o *Observation) Decision {
 		p.row++
 		return Decision{Action: Drop, Reason: ReasonDrop}
 	case best.first == moveLate:
-		p.row = 0
-		return Decision{Action: Serve, Level: p.late.level, Processor: p.late.processor, Reason: ReasonLate}
+		return p.begin(&p.late, ReasonLate)
 	case int(best.first) == len(p.options)-1:
 		return p.serve(int(best.first), ReasonTop)
 	case p.plan.depth < len(o.Queue):
@@ -338,10 +255,13 @@ func (p *QDP) Decide(o *Observation) Decision {
 	return p.serve(int(best.first), ReasonPlan)
 }
 
-func (p *QDP) serve(j int, reason Reason) Decision {
+func (p *QDP) serve(j int, reason Reason) Decision { return p.begin(&p.options[j], reason) }
+
+// begin serves the head alone with an option.
+func (p *QDP) begin(o *option, reason Reason) Decision {
 	p.row = 0
-	o := &p.options[j]
-	return Decision{Action: Serve, Level: o.level, Processor: o.processor, Reason: reason}
+	p.supply.ask(p.model, o)
+	return Decision{Action: Serve, Level: o.level, Processor: o.processor, Clock: o.clock, Reason: reason}
 }
 
 // search returns the best label of the deepest plan.
@@ -361,6 +281,11 @@ func (p *QDP) lay(o *Observation) {
 	}
 	switching := p.switching
 	p.plan.start(loaded)
+	if p.supply.chooses() {
+		for j := range p.options {
+			p.plan.lag[j] = p.signed(p.supply.lag(p.model, &p.options[j]))
+		}
+	}
 	for i := range o.Queue {
 		need := p.plan.n * (len(p.options) + 1)
 		if i > 0 && (p.plan.expanded+need > p.labels || need > maxLabels) {
@@ -369,7 +294,8 @@ func (p *QDP) lay(o *Observation) {
 		m := moves{slack: p.slack(&o.Queue[i], o.Now), limit: p.limit}
 		m.drop, m.late = p.drops > 0, p.drops == 0
 		if i == 0 {
-			hopeless := p.options.reward(0, min(m.slack, m.limit)) == 0
+			_, served := p.options.reward(0, min(m.slack, m.limit)-p.plan.lag[0])
+			hopeless := !served
 			m.drop = p.row < p.drops && (o.Waiting > 1 || hopeless && p.strict)
 			m.late = hopeless
 		}

@@ -40,7 +40,7 @@ func TestPlanAgainstBruteForce(t *testing.T) {
 			}
 			best := brute(i+1, at, limit)
 			for j := range s {
-				if r := s.reward(j, slack[i]-at); r > 0 {
+				if r, ok := s.reward(j, slack[i]-at); ok {
 					best = max(best, r+brute(i+1, at+s[j].latency, limit))
 				}
 			}

@@ -13,7 +13,7 @@ var _ Policy = (*Schedutil)(nil)
 
 // Governed is a policy that runs under a clock governor of its own, whatever the scenario says.
 type Governed interface {
-	// Governor returns the governor's name as Linux has it, such as "schedutil".
+	// Governor returns the governor's name as Linux has it, such as "schedutil"; nothing if any will do.
 	Governor() string
 }
 

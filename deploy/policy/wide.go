@@ -34,8 +34,10 @@ const (
 type way struct {
 	base             int // its index among the base options
 	level, processor int
+	clock            int
 	value            int64
 	latency          [MaxBatch]int64 // in ticks, by batch size - 1
+	cost             [MaxBatch]int64
 	largest          int
 }
 
@@ -51,7 +53,7 @@ type wideLabel struct {
 }
 
 // newWide returns what the base options need, nil if there is one processor and no batch.
-func newWide(m *Model, base []option) *wide {
+func newWide(m *Model, base []option, e *supply) *wide {
 	w := &wide{typical: 256, only: moveNone}
 	fastest := make([]float64, len(m.Processors))
 	batches, processors, last := false, 0, len(m.Levels)-1
@@ -65,7 +67,9 @@ func newWide(m *Model, base []option) *wide {
 			processors++
 		}
 		if last < maxOptions || b.level == 0 || b.level*(maxOptions-1)/last != (b.level-1)*(maxOptions-1)/last {
-			w.ways = append(w.ways, way{base: i, level: b.level, processor: b.processor, largest: l.Largest(b.processor)})
+			for _, clock := range e.few(m, b.processor) {
+				w.ways = append(w.ways, way{base: i, level: b.level, processor: b.processor, clock: clock, largest: l.Largest(b.processor)})
+			}
 		}
 		batches = batches || l.Largest(b.processor) > 1
 		fastest[b.processor] = max(fastest[b.processor], 1/float64(l.Latency[b.processor]))
@@ -93,7 +97,8 @@ func (p *QDP) refreshWide() {
 		l := &p.model.Levels[y.level]
 		pace := p.pace[y.processor].present().times(p.bias[y.base])
 		for b := range y.largest {
-			y.latency[b] = max(p.ticks(pace.of(l.Of(y.processor, b+1)))+1, 1)
+			y.latency[b] = max(p.ticks(pace.of(l.At(y.processor, y.clock, b+1)))+1, 1)
+			y.cost[b] = p.supply.cost(l, y.processor, y.clock, b+1)
 		}
 		y.value = p.worth(l)
 		if y.latency[0] < w.ways[w.fastest].latency[0] {
@@ -106,7 +111,8 @@ func (p *QDP) refreshWide() {
 		b := min(int(w.typical+128)>>8, l.Largest(o.processor))
 		if b > 1 {
 			pace := p.pace[o.processor].present().times(p.bias[p.find(o.level, o.processor)])
-			o.latency = max(p.ticks(pace.of(l.Of(o.processor, b)))+1, 1)
+			o.latency = max(p.ticks(pace.of(l.At(o.processor, o.clock, b)))+1, 1)
+			o.cost = p.supply.cost(l, o.processor, o.clock, b) / int64(b)
 			for k, q := range p.noise.knot {
 				o.knot[k] = o.latency * int64(q) >> 16
 			}
@@ -150,7 +156,7 @@ func (p *QDP) decideWide(o *Observation) Decision {
 		p.due, p.stale = 0, true
 		for j := len(p.options) - 1; j >= 0; j-- {
 			if s := &p.options[j]; o.Busy>>s.processor&1 == 0 {
-				return p.start(o, Decision{Action: Serve, Level: s.level, Processor: s.processor, Reason: ReasonTop})
+				return p.start(o, Decision{Action: Serve, Level: s.level, Processor: s.processor, Clock: s.clock, Reason: ReasonTop})
 			}
 		}
 		return p.forget(before)
@@ -162,15 +168,15 @@ func (p *QDP) decideWide(o *Observation) Decision {
 		if o.Busy != 0 {
 			return p.forget(before) // what is free is not managed
 		}
-		return p.start(o, Decision{Action: Serve, Level: p.late.level, Processor: p.late.processor, Reason: ReasonLate})
+		return p.start(o, Decision{Action: Serve, Level: p.late.level, Processor: p.late.processor, Clock: p.late.clock, Reason: ReasonLate})
 	case best.first == moveDrop:
 		p.row++
 		return Decision{Action: Drop, Reason: ReasonDrop}
 	case best.first == moveLate:
-		d.Level, d.Processor, d.Reason = p.late.level, p.late.processor, ReasonLate
+		d.Level, d.Processor, d.Clock, d.Reason = p.late.level, p.late.processor, p.late.clock, ReasonLate
 	default:
 		y := &p.wide.ways[best.first]
-		d.Level, d.Processor = y.level, y.processor
+		d.Level, d.Processor, d.Clock = y.level, y.processor, y.clock
 		if best.batch > 1 {
 			d.Batch = int(best.batch)
 		}
@@ -195,7 +201,8 @@ func (p *QDP) forget(before state) Decision {
 func (p *QDP) start(o *Observation, d Decision) Decision {
 	p.row = 0
 	w := p.wide
-	latency := p.model.Levels[d.Level].Of(d.Processor, d.Batch)
+	latency := p.model.Levels[d.Level].At(d.Processor, d.Clock, d.Batch)
+	p.supply.ask(p.model, &option{level: d.Level, processor: d.Processor, clock: d.Clock})
 	w.busy[d.Processor] = o.Now + p.pace[d.Processor].present().times(p.bias[p.find(d.Level, d.Processor)]).of(latency)
 	w.typical += (int64(d.Size())*256 - w.typical) / 16
 	return d
@@ -269,14 +276,14 @@ func (p *QDP) expandWide(o *Observation, i, k int) (expanded int) {
 			next := l
 			next.free[y.processor] += y.latency[b-1]
 			next.mean += y.latency[b-1] * w.share[y.processor] >> 16
-			next.u += int64(b) * (y.value * chance >> 16)
+			next.u += int64(b)*(y.value*chance>>16) - y.cost[b-1]
 			if l.loaded[y.processor] != int8(y.level) && l.loaded[y.processor] >= 0 {
 				next.u -= p.switching
 			}
 			next.loaded[y.processor] = int8(y.level)
 			if i == 0 {
 				next.first, next.batch = int16(j), int8(b)
-				if more := y.value - w.ways[w.fastest].value; more > 0 {
+				if more := y.value - y.cost[0] - w.ways[w.fastest].value + w.ways[w.fastest].cost[0]; more > 0 {
 					next.u -= int64(b) * (more >> 10 * p.caution)
 				}
 			}
@@ -304,6 +311,7 @@ func (p *QDP) expandWide(o *Observation, i, k int) (expanded int) {
 		takes := p.late.latency
 		next.free[p.late.processor] += takes
 		next.mean += takes * w.share[p.late.processor] >> 16
+		next.u -= p.late.cost
 		if i == 0 {
 			next.first = moveLate
 		}

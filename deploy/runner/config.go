@@ -277,13 +277,17 @@ func (c Config) checkSession(space *supernet.Space, level int, s Session) error 
 }
 
 // family returns the family as the policy sees it: with the run's processor alone, whose sessions take one
-// request at a time.
+// request at a time. A run sets no clocks: of the operating points the fastest is left, whose energy counts.
 func (c Config) family() family.Family {
 	f := *c.Family
 	f.Levels = slices.Clone(f.Levels)
+	f.Clocks = nil
 	for i := range f.Levels {
 		l, _ := c.Family.Latency(i, c.Processor)
 		l.Batches = nil
+		if n := len(l.Points); n > 0 {
+			l.Points = l.Points[n-1:]
+		}
 		f.Levels[i].Latencies = []family.Latency{l}
 	}
 	return f

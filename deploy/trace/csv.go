@@ -14,26 +14,24 @@ import (
 	"github.com/dynofa/dynofa/deploy/policy"
 )
 
-// columns names the columns: [0] those of a trace that is not concurrent, [1] those of one that is.
-var columns = [2][]string{{
-	"request", "arrival_ns", "deadline_ns",
-	"now_ns", "last_level", "last_processor", "waiting", "limit_ns", "min_accuracy", "queue",
-	"action", "level", "processor", "reason",
-	"start_ns", "end_ns", "outcome",
-}, {
-	"request", "arrival_ns", "deadline_ns",
-	"now_ns", "last_level", "last_processor", "busy", "waiting", "limit_ns", "min_accuracy", "queue",
-	"action", "level", "processor", "batch", "reason",
-	"start_ns", "end_ns", "outcome",
-}}
-
 // columns returns the names of the columns of the trace.
 func (h *Header) columns() []string {
+	names := []string{"request", "arrival_ns", "deadline_ns", "now_ns", "last_level", "last_processor"}
 	if h.Concurrent {
-		return columns[1]
+		names = append(names, "busy")
 	}
-	return columns[0]
+	names = append(names, "waiting", "limit_ns", "min_accuracy", "queue", "action", "level", "processor")
+	if h.Concurrent {
+		names = append(names, "batch")
+	}
+	if h.clocked() {
+		names = append(names, "clock")
+	}
+	return append(names, "reason", "start_ns", "end_ns", "outcome")
 }
+
+// clocked reports whether decisions may be for a clock step.
+func (h *Header) clocked() bool { return len(h.Family.Clocks) > 0 }
 
 // Limits of a file. What the writer would write beyond them it refuses as well.
 const (
@@ -99,8 +97,8 @@ func parseHeader(line []byte) (*Header, error) {
 	return h, nil
 }
 
-// appendRecord appends one record's line, with the columns of concurrent traces or without.
-func appendRecord(b []byte, r *Record, concurrent bool) []byte {
+// appendRecord appends one record's line, with the columns that the header asks for.
+func appendRecord(b []byte, r *Record, concurrent, clocked bool) []byte {
 	o, d := &r.Observation, &r.Decision
 	number := func(n int64) {
 		b = strconv.AppendInt(b, n, 10)
@@ -140,6 +138,9 @@ func appendRecord(b []byte, r *Record, concurrent bool) []byte {
 	if concurrent {
 		number(int64(d.Batch))
 	}
+	if clocked {
+		number(int64(d.Clock))
+	}
 	word(string(d.Reason))
 	number(int64(r.Start))
 	number(int64(r.End))
@@ -148,8 +149,7 @@ func appendRecord(b []byte, r *Record, concurrent bool) []byte {
 }
 
 // parseRecord reads one record's line, without its line feed. It checks the text only.
-func parseRecord(line []byte, h *Header) (Record, error) {
-	columns := h.columns()
+func parseRecord(line []byte, h *Header, columns []string) (Record, error) {
 	fields := strings.Split(string(line), ",")
 	if len(fields) != len(columns) {
 		return Record{}, fmt.Errorf("it has %d columns, want %d", len(fields), len(columns))
@@ -172,6 +172,9 @@ func parseRecord(line []byte, h *Header) (Record, error) {
 	d.Level, d.Processor = p.small(), p.small()
 	if h.Concurrent {
 		d.Batch = p.small()
+	}
+	if h.clocked() {
+		d.Clock = p.small()
 	}
 	d.Reason = policy.Reason(p.word())
 	r.Start, r.End = p.time(), p.time()

@@ -58,6 +58,7 @@ func read(lines *lineReader) (*Trace, error) {
 		return nil, fmt.Errorf("the columns are %.80q, want %s", text, want)
 	}
 	t := &Trace{Name: lines.name, Header: *h}
+	columns := h.columns()
 	for {
 		text, err := lines.next(maxRow)
 		switch {
@@ -66,7 +67,7 @@ func read(lines *lineReader) (*Trace, error) {
 		case err != nil:
 			return t, err
 		}
-		record, err := parseRecord(text, h)
+		record, err := parseRecord(text, h, columns)
 		if err != nil {
 			return nil, err
 		}

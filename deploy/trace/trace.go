@@ -20,7 +20,8 @@
 //
 // A trace whose header says "concurrent" has two columns more: busy, the processors that serve as bits of
 // a number, after last_processor, and batch after processor. Of a batch the first record has the
-// observation; those of its other requests follow, without one, and repeat decision, start and end.
+// observation; those of its other requests follow, without one, and repeat decision, start and end. A trace of a family
+// with clocks has a column clock before reason.
 package trace
 
 import (
@@ -99,7 +100,7 @@ func (r *Record) Overridden() bool {
 // batch the first.
 func (r *Record) Completion() (policy.Completion, bool) {
 	return policy.Completion{
-		Request: r.Request, Level: r.Decision.Level, Processor: r.Decision.Processor, Batch: r.Decision.Batch,
+		Request: r.Request, Level: r.Decision.Level, Processor: r.Decision.Processor, Batch: r.Decision.Batch, Clock: r.Decision.Clock,
 		Start: r.Start, End: r.End, Deadline: r.Deadline,
 	}, r.Outcome.Answered() && r.Asked()
 }
@@ -229,6 +230,7 @@ type Trace struct {
 type checker struct {
 	model      *policy.Model
 	concurrent bool
+	clocked    bool
 	now        time.Duration // of the last observation
 	batch      Record        // the first of the last batch
 	left       int           // records of it that are to come
@@ -242,7 +244,7 @@ func newChecker(h *Header) (*checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &checker{model: m, concurrent: h.Concurrent}, nil
+	return &checker{model: m, concurrent: h.Concurrent, clocked: h.clocked()}, nil
 }
 
 // check returns the first thing that is wrong with the next record.

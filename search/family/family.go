@@ -20,10 +20,11 @@ type Family struct {
 	// SpaceDescription describes a space of the user's own, as supernet.Space.Description does; it is
 	// empty where the name says everything. Supernet reads both.
 	SpaceDescription string   `json:"space_description,omitempty"`
-	Source           string   `json:"source"`          // one line: how the family came about
-	Rule             string   `json:"rule,omitempty"`  // how the levels were chosen, for people
-	Levels           []Level  `json:"levels"`          // ascending accuracy; level 0 is the least accurate
-	Notes            []string `json:"notes,omitempty"` // doubts that travel with every number of the family
+	Source           string   `json:"source"`           // one line: how the family came about
+	Rule             string   `json:"rule,omitempty"`   // how the levels were chosen, for people
+	Levels           []Level  `json:"levels"`           // ascending accuracy; level 0 is the least accurate
+	Clocks           []Clocks `json:"clocks,omitempty"` // of processors whose clock may be chosen
+	Notes            []string `json:"notes,omitempty"`  // doubts that travel with every number of the family
 }
 
 // AccuracyOrigin says what kind of number a level's accuracy is.
@@ -56,12 +57,15 @@ type Latency struct {
 	Source    string           `json:"source"` // one line
 	// Batches has the latencies of batches of 2, 3 and so on, at most MaxBatch-1; nil if they are not known.
 	Batches []unit.Nanoseconds `json:"batches_ns,omitempty"`
+	// Points has an operating point for each step of the processor's Clocks; without those, one for the clock as it is,
+	// whose energy alone counts, or none.
+	Points []Point `json:"points,omitempty"`
 }
 
 // Equal reports whether two latencies are the same in every field.
 func (l Latency) Equal(m Latency) bool {
 	return l.Processor == m.Processor && l.Latency == m.Latency && l.Origin == m.Origin && l.Source == m.Source &&
-		slices.Equal(l.Batches, m.Batches)
+		slices.Equal(l.Batches, m.Batches) && slices.Equal(l.Points, m.Points)
 }
 
 // MaxBatch is the largest batch that a latency is given for.
@@ -111,6 +115,9 @@ func (f *Family) Validate() error {
 	if n := len(f.Levels); n < 1 || n > MaxLevels {
 		errs = append(errs, fmt.Errorf("it has %d levels, want 1 to %d", n, MaxLevels))
 	}
+	if err := f.checkClocks(); err != nil {
+		errs = append(errs, err)
+	}
 	processors := f.Processors()
 	for i, l := range f.Levels {
 		if err := l.Accuracy.Validate(); err != nil {
@@ -134,6 +141,9 @@ func (f *Family) Validate() error {
 			}
 			if !(lat.Latency > 0 && lat.Latency < 1e15) {
 				errs = append(errs, fmt.Errorf("level %d: latency %g ns on %q is not in (0, 1e15)", i, float64(lat.Latency), lat.Processor))
+			}
+			if err := f.checkPoints(&lat); err != nil {
+				errs = append(errs, fmt.Errorf("level %d: %w", i, err))
 			}
 			if len(lat.Batches) > MaxBatch-1 {
 				errs = append(errs, fmt.Errorf("level %d: latencies of %d batch sizes beside 1 on %q, at most %d are allowed", i, len(lat.Batches), lat.Processor, MaxBatch-1))

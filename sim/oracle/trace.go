@@ -144,6 +144,9 @@ func servedOn(t *trace.Trace, m *policy.Model) (processor, servers int, err erro
 		if err := d.Check(m); err != nil {
 			return 0, 0, fmt.Errorf("record %d: %w", i+1, err)
 		}
+		if d.Clock > 0 {
+			return 0, 0, fmt.Errorf("record %d: the decision chose a clock, of which the oracle knows nothing", i+1)
+		}
 		if d.Action == policy.Serve && !used[d.Processor] {
 			used[d.Processor] = true
 			processor = d.Processor

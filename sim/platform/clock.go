@@ -67,11 +67,7 @@ func (p *Platform) newProcessor(b *board.Processor, c *Config) processor {
 	if b.Kind == board.CPU {
 		pr.all = float64(b.Cores.Value)
 	}
-	reference, ok := c.Reference[b.Name]
-	if !ok {
-		reference = top
-	}
-	pr.speeds = speeds(c.Board, b, reference)
+	pr.speeds = speeds(c.Board, b, c.ReferenceClock(b.Name))
 	for i := range c.Board.Power.Parts {
 		if part := &c.Board.Power.Parts[i]; part.Processor == b.Name {
 			pr.full = float64(part.Full.Value)
@@ -101,6 +97,18 @@ func Speed(b *board.Board, processor string, from, to unit.Hertz) float64 {
 		exponent = s.Exponent
 	}
 	return power(float64(to/from), exponent)
+}
+
+// Draw returns what a processor draws on top of idle with all of it busy at a clock, 0 if the board says nothing about
+// its power.
+func Draw(b *board.Board, processor string, clock unit.Hertz) unit.Watts {
+	for i := range b.Power.Parts {
+		if part := &b.Power.Parts[i]; part.Processor == processor {
+			steps := b.Processor(processor).Clocks.Values
+			return unit.Watts(float64(part.Full.Value) * power(float64(clock/steps[len(steps)-1]), part.Exponent.Value))
+		}
+	}
+	return 0
 }
 
 // power returns x^y with its last bits, in which architectures differ, cut off.

@@ -240,6 +240,18 @@ func modeOf(b *board.Board, name string) *board.PowerMode {
 	return b.Mode(name)
 }
 
+// PowerMode returns the power mode at the start, nil if the board has none.
+func (c *Config) PowerMode() *board.PowerMode { return modeOf(c.Board, c.Mode) }
+
+// ReferenceClock returns the clock at which activities' work on a processor, which the board must have, is their latency.
+func (c *Config) ReferenceClock(processor string) unit.Hertz {
+	if f, ok := c.Reference[processor]; ok {
+		return f
+	}
+	steps := c.Board.Processor(processor).Clocks.Values
+	return steps[len(steps)-1]
+}
+
 // Processor returns the index of a processor by its name, -1 if there is none.
 func (p *Platform) Processor(name string) int {
 	return slices.IndexFunc(p.board.Processors, func(b board.Processor) bool { return b.Name == name })

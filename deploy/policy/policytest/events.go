@@ -114,7 +114,7 @@ func (e *events) step(d time.Duration) { e.now += min(d, math.MaxInt64/(4*steps)
 
 func (e *events) completion() policy.Completion {
 	predicted := min(e.model.Levels[e.last.Level].Of(e.last.Processor, e.last.Batch), time.Hour)
-	c := policy.Completion{Request: e.id, Level: e.last.Level, Processor: e.last.Processor, Batch: e.last.Batch, Start: e.now}
+	c := policy.Completion{Request: e.id, Level: e.last.Level, Processor: e.last.Processor, Batch: e.last.Batch, Clock: e.last.Clock, Start: e.now}
 	e.step(time.Duration(float64(predicted) * 3 * e.rng.Float64()))
 	c.End = e.now
 	switch e.rng.IntN(60) {
@@ -130,6 +130,8 @@ func (e *events) completion() policy.Completion {
 		c.Level = -1
 	case 5:
 		c.Batch = policy.MaxBatch + 1
+	case 6:
+		c.Clock = 99
 	}
 	return c
 }

@@ -99,7 +99,24 @@ func Models() []NamedModel {
 	}
 	mixed := build(2, 10*ms, 20*ms)
 	mixed.Levels[0].Batches = [][]time.Duration{nil, {35 * ms}}
+	clocked := func(m *policy.Model, processor int, steps ...unit.Hertz) *policy.Model {
+		m.Clocks = make([]policy.ClockModel, len(m.Processors))
+		m.Clocks[processor] = policy.ClockModel{Steps: steps, Effect: 5 * ms}
+		for i := range m.Levels {
+			l := &m.Levels[i]
+			l.Points = make([][]policy.PointModel, len(m.Processors))
+			for _, s := range steps { // half the energy at half the clock
+				speed := float64(s / steps[len(steps)-1])
+				latency := l.Latency[processor]
+				l.Points[processor] = append(l.Points[processor], policy.PointModel{
+					Latency: time.Duration(float64(latency) / speed), Energy: unit.Joules(latency.Seconds() * 5 * speed)})
+			}
+		}
+		return m
+	}
 	return []NamedModel{
+		{"clocks", clocked(build(1, 41*ms, 45*ms, 62*ms), 0, 2e8, 5e8, 8e8, 1e9)},
+		{"clocks-on-one-of-two", clocked(build(2, 10*ms, 14*ms, 20*ms), 1, 5e8, 1e9)},
 		{"six-levels", build(1, 41*ms, 45*ms, 49*ms, 51*ms, 57*ms, 62*ms)},
 		{"one-level", build(1, 5*ms)},
 		{"three-processors", build(3, 10*ms, 20*ms, 30*ms, 40*ms)},
@@ -350,9 +367,15 @@ func (s *suite) allocations() error {
 }
 
 func clone(m *policy.Model) *policy.Model {
-	c := &policy.Model{Processors: slices.Clone(m.Processors)}
+	c := &policy.Model{Processors: slices.Clone(m.Processors), Clocks: slices.Clone(m.Clocks)}
+	for i := range c.Clocks {
+		c.Clocks[i].Steps = slices.Clone(c.Clocks[i].Steps)
+	}
 	for _, l := range m.Levels {
-		level := policy.LevelModel{Accuracy: l.Accuracy, Latency: slices.Clone(l.Latency), Batches: slices.Clone(l.Batches)}
+		level := policy.LevelModel{Accuracy: l.Accuracy, Latency: slices.Clone(l.Latency), Batches: slices.Clone(l.Batches), Points: slices.Clone(l.Points)}
+		for p := range level.Points {
+			level.Points[p] = slices.Clone(level.Points[p])
+		}
 		for p := range level.Batches {
 			level.Batches[p] = slices.Clone(level.Batches[p])
 		}

@@ -98,6 +98,10 @@ study-accuracy: build runtime ## docs/studies/accuracy: sub-networks of the buil
 study-policies: ## docs/studies/policies: runtime managers on simulated cells; rewrites results.csv and the tables, a few CPU-minutes
 	$(GO) test -count=1 -timeout 1h -run '^TestStudy$$' ./docs/studies/policies -update
 
+.PHONY: study-energy
+study-energy: ## docs/studies/energy: clocks and levels against schedutil on simulated boards; rewrites results.csv and the tables, a CPU-minute
+	$(GO) test -count=1 -timeout 1h -run '^TestStudy$$' ./docs/studies/energy -update
+
 .PHONY: study-quiet
 study-quiet: runtime ## docs/studies/profile: 20 profiles alone and 5 beside two CPU burners; rewrites quiet.csv and the README's table, some 10 minutes on a machine that nobody else uses (DYNOFA_STUDY=short: 8 and 3)
 	DYNOFA_STUDY=$${DYNOFA_STUDY:-long} $(GO) test -count=1 -timeout 6h -run '^TestQuiet$$' -v ./docs/studies/profile

@@ -1,5 +1,7 @@
 package policy
 
+import "math"
+
 // plan is the dynamic programme over the requests that wait: labels of the time at which the processor
 // is free and the value so far, none of which is worse than another in both.
 type plan struct {
@@ -71,7 +73,7 @@ func (p *plan) expand(s options, m moves, switching int64) {
 			return
 		}
 		heads[n] = merger{at: -1, move: move}
-		if p.advance(s, &heads[n], &m, switching) {
+		if p.advance(s, &heads[n], &m, switching, math.MinInt64) {
 			n++
 		}
 	}
@@ -107,7 +109,7 @@ func (p *plan) expand(s options, m moves, switching int64) {
 			other[out] = l
 			out++
 		}
-		if !p.advance(s, h, &m, switching) {
+		if !p.advance(s, h, &m, switching, best+leastGain) {
 			n--
 			heads[first] = heads[n]
 		}
@@ -117,12 +119,24 @@ func (p *plan) expand(s options, m moves, switching int64) {
 	p.depth++
 }
 
-// advance extends the next label by a move, false if there is none from which it makes sense.
-func (p *plan) advance(s options, h *merger, m *moves, switching int64) bool {
-	h.at++
-	if h.at >= p.n {
-		return false
+// advance extends the next label by a move that comes to a value of at least so much, or else the last one from which the
+// move makes sense; false if there is none. What is passed over is later than a label of more value.
+func (p *plan) advance(s options, h *merger, m *moves, switching, least int64) bool {
+	any := false
+	for {
+		next := merger{at: h.at + 1, move: h.move}
+		if next.at >= p.n || !p.extend(s, &next, m, switching) {
+			return any
+		}
+		*h, any = next, true
+		if h.u >= least {
+			return true
+		}
 	}
+}
+
+// extend extends a label by a move, false if that makes no sense.
+func (p *plan) extend(s options, h *merger, m *moves, switching int64) bool {
 	l := &p.memory[p.turn][h.at]
 	h.t, h.u = l.t, l.u
 	switch h.move {

@@ -17,9 +17,10 @@ import (
 // OperatingPoints returns a family with the clock steps that a board in its power mode leaves, and with each level's
 // latency and energy at each of them, as the board's model has them for one inference that nobody disturbs: what a
 // policy that weighs energy knows. Latencies are the demand's points where it has any, else scaled; energy is that of the
-// processor on top of idle, and of memory traffic. A family that has clock steps comes back as it is.
+// processor on top of idle, and of memory traffic. A family that has clock steps comes back as it is, and processors that the
+// board lacks get none.
 //
-// It returns an error if the board lacks a processor of the family.
+// It returns an error for a demand that does not go with family and board.
 func OperatingPoints(f *family.Family, b *platform.Config, d Demand) (*family.Family, error) {
 	if len(f.Clocks) > 0 {
 		return f, nil
@@ -32,7 +33,7 @@ func OperatingPoints(f *family.Family, b *platform.Config, d Demand) (*family.Fa
 	for i, name := range f.Processors() {
 		p := b.Board.Processor(name)
 		if p == nil {
-			return nil, fmt.Errorf("board %s has no processor %q", b.Board.Name, name)
+			continue
 		}
 		steps := b.Board.Steps(name, mode)
 		if len(steps) == 0 || len(steps) > family.MaxSteps {

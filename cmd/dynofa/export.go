@@ -84,7 +84,7 @@ func exportCommand() *cli.Command {
 			if standalone {
 				write = exportModels
 			}
-			p, err := policyOf(c.Context, study, policySpec, values, f)
+			p, f, err := policyOf(c.Context, study, policySpec, values, f)
 			if err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
@@ -18,9 +19,9 @@ import (
 
 // tuneFlags say what a policy is picked for.
 type tuneFlags struct {
-	db, scenarios, family, board, policies, target, name, format string
-	replications, workers, show                                  int
-	changes                                                      cli.StringSlice
+	db, scenarios, family, board, policies, target, goal, accuracy, name, format string
+	replications, workers, show                                                  int
+	changes                                                                      cli.StringSlice
 }
 
 func policyTuneCommand() *cli.Command {
@@ -36,6 +37,8 @@ func policyTuneCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "set", Usage: "give a key of all scenarios another value, `KEY=VALUE`; may be repeated", Destination: &f.changes},
 			&cli.StringFlag{Name: "policies", Usage: "names of the policies to try, `P,P,...`; default all", Destination: &f.policies},
 			&cli.StringFlag{Name: "target", Usage: "share of requests on time to reach in every scenario, such as `99.9%`; among those that do the most accurate wins, without a target the highest effective accuracy", Destination: &f.target},
+			&cli.StringFlag{Name: "goal", Usage: "what wins among those that reach the target: accuracy, or energy for the least energy of the boards", Value: goalAccuracy, Destination: &f.goal},
+			&cli.StringFlag{Name: "accuracy", Usage: "mean accuracy of answers to reach in every scenario as well, such as `75%`", Destination: &f.accuracy},
 			&cli.StringFlag{Name: "name", Usage: "`NAME` under which it is kept; default the family's", Destination: &f.name},
 			&cli.IntFlag{Name: "replications", Usage: "`NUMBER` of repetitions with other random numbers", Value: 5, Destination: &f.replications},
 			&cli.IntFlag{Name: "show", Usage: "`NUMBER` of candidates to list, the best first", Value: 10, Destination: &f.show},
@@ -56,12 +59,9 @@ func (f *tuneFlags) run(c *cli.Context) error {
 	if f.replications < 1 {
 		return command.Usagef("--replications %d, want at least 1", f.replications)
 	}
-	var goal simstudy.Goal
-	if f.target != "" {
-		var err error
-		if goal.Target, err = parseShare(f.target); err != nil {
-			return command.Usagef("--target: %w", err)
-		}
+	goal, err := f.goals()
+	if err != nil {
+		return err
 	}
 	cells, fam, board, err := f.cells(c)
 	if err != nil {
@@ -73,9 +73,9 @@ func (f *tuneFlags) run(c *cli.Context) error {
 			return err
 		}
 	}
-	specs, err := simstudy.Candidates(len(fam.Levels), names)
+	specs, placed, err := f.candidates(goal, cells, fam, names)
 	if err != nil {
-		return command.UsageError{Err: err}
+		return err
 	}
 	plan := simstudy.Plan{Cells: cells, Specs: specs, Replications: f.replications, Workers: f.workers, WarmUp: simstudy.WarmUp{Rule: simstudy.None}, Progress: stepProgress(c, "tune")}
 	s, err := createStudy(c.Context, f.db)
@@ -90,6 +90,12 @@ func (f *tuneFlags) run(c *cli.Context) error {
 		return err
 	}
 	tuning := simstore.Tuning{Goal: goal, Replications: f.replications, Ranking: ranked}
+	if tuning.Table, err = simstudy.SolvedTable(c.Context, plan, ranked[0].Spec, goal); err != nil {
+		return err
+	}
+	if _, priced := ranked[0].Spec.Params["energy"]; priced {
+		tuning.Placed = placed
+	}
 	for _, r := range results {
 		tuning.Scenarios = append(tuning.Scenarios, r.Cell.Name)
 	}
@@ -100,10 +106,81 @@ func (f *tuneFlags) run(c *cli.Context) error {
 	if goal.Target > 0 && !ranked[0].Reaches {
 		tuning.Notes = append(tuning.Notes, fmt.Sprintf("no candidate reaches %g%% on time in every scenario: the highest effective accuracy was taken", 100*goal.Target))
 	}
+	if tuning.Table != "" {
+		tuning.Notes = append(tuning.Notes, "it starts from the table that it solved for in simulation, which is stored with it")
+	}
 	if _, err := store.PutTuned(c.Context, name, fam, board, ranked[0].Spec, tuning); err != nil {
 		return err
 	}
 	return f.print(c, name, ranked, tuning)
+}
+
+const (
+	goalAccuracy = "accuracy"
+	goalEnergy   = "energy"
+)
+
+// goals reads what is best.
+func (f *tuneFlags) goals() (goal simstudy.Goal, err error) {
+	switch f.goal {
+	case goalAccuracy:
+	case goalEnergy:
+		goal.Objective = simstudy.LeastEnergy
+	default:
+		return goal, command.Usagef("--goal %q is neither %s nor %s", f.goal, goalAccuracy, goalEnergy)
+	}
+	if f.target != "" {
+		if goal.Target, err = parseShare(f.target); err != nil {
+			return goal, command.Usagef("--target: %w", err)
+		}
+	}
+	if f.accuracy != "" {
+		if f.target == "" {
+			return goal, command.Usagef("--accuracy needs --target")
+		}
+		if goal.Accuracy, err = parseShare(f.accuracy); err != nil {
+			return goal, command.Usagef("--accuracy: %w", err)
+		}
+	}
+	if err := goal.Validate(); err != nil {
+		return goal, command.UsageError{Err: err}
+	}
+	return goal, nil
+}
+
+// candidates returns what is tried and, for least energy, the family with the operating points of the scenarios' board.
+func (f *tuneFlags) candidates(goal simstudy.Goal, cells []simstudy.Cell, fam *family.Family, names []string) ([]simstudy.Spec, *family.Family, error) {
+	plain := names
+	if goal.Objective == simstudy.LeastEnergy {
+		plain = slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == "schedutil+static" })
+	}
+	var specs []simstudy.Spec
+	if len(names) == 0 || len(plain) > 0 {
+		var err error
+		if specs, err = simstudy.Candidates(len(fam.Levels), plain); err != nil {
+			return nil, nil, command.UsageError{Err: err}
+		}
+	}
+	if goal.Objective != simstudy.LeastEnergy {
+		return specs, nil, nil
+	}
+	var placed *family.Family
+	for i := range cells {
+		p, err := simstudy.Placed(&cells[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(p.Clocks) == 0 {
+			return nil, nil, command.Usagef("--goal energy: scenario %s has no board; --board gives one", cells[i].Name)
+		}
+		if placed == nil {
+			placed = p
+		}
+		if a, b := len(p.Clocks[0].Steps), len(placed.Clocks[0].Steps); a != b || p.Clocks[0].Steps[a-1] != placed.Clocks[0].Steps[b-1] {
+			return nil, nil, fmt.Errorf("scenario %s leaves other clock steps than the first one: a policy is tuned for one board in one power mode", cells[i].Name)
+		}
+	}
+	return append(specs, simstudy.EnergyCandidates(placed, names)...), placed, nil
 }
 
 // cells sets up the scenarios; all applications must have one family.
@@ -149,6 +226,10 @@ func (f *tuneFlags) cells(c *cli.Context) (cells []simstudy.Cell, fam *family.Fa
 
 func (f *tuneFlags) print(c *cli.Context, name string, ranked []simstudy.Ranked, tuning simstore.Tuning) error {
 	g := &command.Grid{Head: []string{"rank", "policy", "effective", "accuracy served", "least SLO", "switches"}}
+	energy := tuning.Goal.Objective == simstudy.LeastEnergy
+	if energy {
+		g.Head = append(g.Head, "energy of the candidates' mean")
+	}
 	if tuning.Goal.Target > 0 {
 		g.Head = append(g.Head, "reaches target")
 	}
@@ -157,6 +238,9 @@ func (f *tuneFlags) print(c *cli.Context, name string, ranked []simstudy.Ranked,
 			break
 		}
 		row := []any{i + 1, r.Spec, fmt.Sprintf("%.3f%%", 100*r.Effective), fmt.Sprintf("%.3f%%", 100*r.Accuracy), fmt.Sprintf("%.3f%%", 100*r.LeastSLO), fmt.Sprintf("%.1f", r.Switches)}
+		if energy {
+			row = append(row, fmt.Sprintf("%.2f%%", 100*r.Energy))
+		}
 		if tuning.Goal.Target > 0 {
 			row = append(row, r.Reaches)
 		}
@@ -207,21 +291,23 @@ func policyTunedCommand() *cli.Command {
 // tunedPolicy marks a --policy that asks for a tuned one: "tuned" for the newest, or "tuned:NAME".
 const tunedPolicy = "tuned"
 
-// policyOf returns the policy that a command line asks for, taken from the study if it is a tuned one.
-func policyOf(ctx context.Context, s *study, text string, params map[string]string, f *family.Family) (bundle.Policy, error) {
+// policyOf returns the policy that a command line asks for, taken from the study if it is a tuned one, and the family as it is
+// managed.
+func policyOf(ctx context.Context, s *study, text string, params map[string]string, f *family.Family) (bundle.Policy, *family.Family, error) {
 	name, named, _ := strings.Cut(text, ":")
 	if name != tunedPolicy {
-		return bundle.Policy{Spec: text, Params: params}, nil
+		return bundle.Policy{Spec: text, Params: params}, f, nil
 	}
 	if len(params) > 0 {
-		return bundle.Policy{}, command.Usagef("--param goes with a policy by its name, not with a tuned one")
+		return bundle.Policy{}, nil, command.Usagef("--param goes with a policy by its name, not with a tuned one")
 	}
 	t, err := simstore.New(s.Study, now).Tuned(ctx, named)
 	if err != nil {
-		return bundle.Policy{}, err
+		return bundle.Policy{}, nil, err
 	}
 	if err := t.For(f); err != nil {
-		return bundle.Policy{}, err
+		return bundle.Policy{}, nil, err
 	}
-	return bundle.Policy{Spec: t.Spec.Policy, Params: t.Spec.Params}, nil
+	managed, all := t.Managed(f)
+	return bundle.Policy{Spec: t.Spec.Policy, Params: all}, managed, nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dynofa/dynofa/lut/sqlite"
+	"github.com/dynofa/dynofa/search/family"
 	simstore "github.com/dynofa/dynofa/sim/store"
 )
 
@@ -157,6 +158,40 @@ func TestTunePolicy(t *testing.T) {
 	}
 	if out := succeed(t, "policy", "tuned", "--db", db, "--format", "csv"); strings.Count(out, "mine,") != 2 || !strings.Contains(out, "camera poisson") {
 		t.Errorf("list:\n%s", out)
+	}
+}
+
+// Tuned for least energy, a policy is kept with the operating points that it chooses among and the table that it solved for.
+func TestTuneEnergy(t *testing.T) {
+	db := filepath.Join(t.TempDir(), "s.db")
+	out := succeed(t, "policy", "tune", "--db", db, "--scenario", "poisson", "--board", "jetson-xavier-nx", "--set", "mode=8", "--set", "duration=15s", "--set", "limit=400ms",
+		"--policies", "static,qdp", "--replications", "1", "--goal", "energy", "--target", "80%", "--accuracy", "76%")
+	if !strings.Contains(out, "qdp{drops=0 energy=") || !strings.Contains(out, "energy of the candidates' mean") {
+		t.Errorf("tuning prints\n%s", out)
+	}
+	s, err := openStudy(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	f, err := family.PaperGPU6()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, managed, err := policyOf(t.Context(), s, "tuned", nil, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Spec != "qdp" || p.Params["energy"] == "" || len(managed.Clocks) != 1 || len(f.Clocks) != 0 {
+		t.Errorf("%+v manages clocks %+v", p, managed.Clocks)
+	}
+	if (p.Params["table"] != "") != strings.Contains(out, "starts from the table") {
+		t.Errorf("table %q, but tuning prints\n%s", p.Params["table"], out)
+	}
+	other := *f
+	other.Levels = f.Levels[:5]
+	if _, _, err := policyOf(t.Context(), s, "tuned", nil, &other); err == nil {
+		t.Error("it manages another family")
 	}
 }
 

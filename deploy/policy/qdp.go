@@ -102,6 +102,7 @@ var qdpEntry = entry{
 			{"price", "0", "what an answer in time is worth beside its accuracy, 0 to 100"},
 			{"processor", "", "the only processor that serves; by default all of the model's"},
 			{"switch_cost", "0", "accuracy that a change of level must bring, 0% to 100%"},
+			{"table", "", "what a policy that was simulated had learned of arrivals and solved for, as 'policy tune' stores it; by default it begins with a guess"},
 		},
 	},
 	build: func(_ string, s *settings, m *Model) (Policy, error) {
@@ -138,6 +139,14 @@ var qdpEntry = entry{
 		p.options = make(options, 0, p.supply.capacity)
 		p.noise.init(s.ratio("miss_target", 0, 0.5))
 		p.wide = newWide(m, p.base, &p.supply)
+		if text := s.text("table"); text != "" {
+			t, err := parseTable(text)
+			if err != nil {
+				s.fail("table", "%w", err)
+				return nil, nil
+			}
+			p.load(t)
+		}
 		p.guess()
 		return p, nil
 	},
@@ -147,12 +156,14 @@ func toValue(accuracy float64) int64 {
 	return int64(math.Round(float64(accuracy * float64(unitValue))))
 }
 
-// guess solves for what is believed before anything is known: requests are due in twice the time of the
+// guess solves for what is believed before anything is known: what a table says, or that requests are due in twice the time of the
 // most accurate level, and come at that distance.
 func (p *QDP) guess() {
 	p.limit = maxTicks
-	longest := p.base[len(p.base)-1]
-	p.due = min(p.model.Levels[longest.level].Latency[longest.processor], maxSpan/2) * 2
+	if p.due == 0 { // no table was given
+		longest := p.base[len(p.base)-1]
+		p.due = min(p.model.Levels[longest.level].Latency[longest.processor], maxSpan/2) * 2
+	}
 	p.prepare()
 	p.gaps.refresh(p.due)
 	p.iterate(sweepsFirst)

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,6 +43,10 @@ type Tuning struct {
 	Replications int            `json:"replications"`
 	Ranking      []study.Ranked `json:"ranking"` // of all candidates, the best first
 	Notes        []string       `json:"notes,omitempty"`
+	// Table is what the policy solved for in simulation and starts from, for its parameter table; empty if none.
+	Table string `json:"table,omitempty"`
+	// Placed is the family with the operating points that the policy chooses among, nil if it chooses none.
+	Placed *family.Family `json:"placed,omitempty"`
 }
 
 // FamilyDigest returns the SHA-256, in hexadecimal, of a family: policies are tuned for its very latencies.
@@ -59,7 +65,7 @@ func (s *Store) PutTuned(ctx context.Context, name string, f *family.Family, boa
 	if name == "" {
 		return 0, errors.New("store: a tuned policy needs a name")
 	}
-	if err := checkSpec(spec, f); err != nil {
+	if err := t.check(spec, f); err != nil {
 		return 0, fmt.Errorf("store: tuned policy %q: %w", name, err)
 	}
 	digest, err := FamilyDigest(f)
@@ -178,14 +184,61 @@ func (t *Tuned) For(f *family.Family) error {
 	if digest != t.Digest {
 		return fmt.Errorf("store: policy %q was tuned for family %s as it was then, not for this family %s: tune again", t.Name, t.Family, f.Name)
 	}
-	return checkSpec(t.Spec, f)
+	return t.Tuning.check(t.Spec, f)
 }
 
-func checkSpec(spec study.Spec, f *family.Family) error {
-	m, err := policy.NewModel(f)
+// Managed returns what the policy manages, which is the family or the same with operating points, and the policy's parameters
+// with its table.
+func (t *Tuned) Managed(f *family.Family) (*family.Family, map[string]string) {
+	return t.Tuning.managed(f), t.Tuning.params(t.Spec)
+}
+
+func (t *Tuning) managed(f *family.Family) *family.Family {
+	if t.Placed != nil {
+		return t.Placed
+	}
+	return f
+}
+
+func (t *Tuning) params(spec study.Spec) map[string]string {
+	params := maps.Clone(spec.Params)
+	if t.Table != "" {
+		if params == nil {
+			params = map[string]string{}
+		}
+		params["table"] = t.Table
+	}
+	return params
+}
+
+// check returns an error unless the policy can be built for the family, and the placed family is that one.
+func (t *Tuning) check(spec study.Spec, f *family.Family) error {
+	if t.Placed != nil {
+		plain := *t.Placed
+		plain.Clocks, plain.Levels = nil, slices.Clone(plain.Levels)
+		for i := range plain.Levels {
+			latencies := slices.Clone(plain.Levels[i].Latencies)
+			for k := range latencies {
+				latencies[k].Points = nil
+			}
+			plain.Levels[i].Latencies = latencies
+		}
+		got, err := FamilyDigest(&plain)
+		if err != nil {
+			return err
+		}
+		want, err := FamilyDigest(f)
+		if err != nil {
+			return err
+		}
+		if got != want {
+			return fmt.Errorf("the family with operating points is not family %s", f.Name)
+		}
+	}
+	m, err := policy.NewModel(t.managed(f))
 	if err != nil {
 		return err
 	}
-	_, err = policy.New(spec.Policy, spec.Params, m)
+	_, err = policy.New(spec.Policy, t.params(spec), m)
 	return err
 }

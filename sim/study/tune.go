@@ -3,6 +3,7 @@ package study
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -83,6 +84,32 @@ type Goal struct {
 	// the highest mean accuracy of answered requests wins; among those that do not, or without a target, the highest
 	// mean effective accuracy.
 	Target float64 `json:"target"`
+	// Objective says what wins instead among those that reach the target.
+	Objective Objective `json:"objective,omitempty"`
+	// Accuracy is the mean accuracy of answered requests that must be reached in every cell too, 0 for none.
+	Accuracy float64 `json:"accuracy,omitempty"`
+}
+
+// Objective is what is best among policies that reach a target.
+type Objective string
+
+// Objectives.
+const (
+	MostAccurate Objective = ""       // the highest mean accuracy of answered requests
+	LeastEnergy  Objective = "energy" // the least energy of the boards; equal cells count alike
+)
+
+// Validate returns an error for a goal that says nothing, or that giving everything up would reach.
+func (g Goal) Validate() error {
+	switch {
+	case !(g.Target >= 0 && g.Target < 1) || !(g.Accuracy >= 0 && g.Accuracy <= 1):
+		return fmt.Errorf("study: goal: target %g or accuracy %g is outside [0, 1)", g.Target, g.Accuracy)
+	case g.Objective != MostAccurate && g.Objective != LeastEnergy:
+		return fmt.Errorf("study: goal: objective %.40q is neither empty nor %s", g.Objective, LeastEnergy)
+	case g.Objective == LeastEnergy && g.Target == 0:
+		return errors.New("study: goal: least energy needs a target of requests on time")
+	}
+	return nil
 }
 
 // Ranked is a candidate with its figures over all cells.
@@ -93,6 +120,10 @@ type Ranked struct {
 	LeastSLO  float64 `json:"least_slo"` // share on time in the worst cell
 	Switches  float64 `json:"switches"`  // mean over cells
 	Reaches   bool    `json:"reaches"`   // the goal's target, in every cell
+	// Energy is that of the boards over the mean of all candidates, mean over cells; 0 without boards.
+	Energy float64 `json:"energy,omitempty"`
+	// LeastAccuracy is the accuracy of answered requests in the worst cell.
+	LeastAccuracy float64 `json:"least_accuracy,omitempty"`
 }
 
 // Rank orders policies by a goal, the best first; equal ones by fewer switches, then in the plan's order. Results are
@@ -104,9 +135,10 @@ func Rank(results []CellResult, goal Goal) []Ranked {
 	ranked := make([]Ranked, len(results[0].Apps[0].Policies))
 	for s := range ranked {
 		r := &ranked[s]
-		r.Spec, r.LeastSLO = results[0].Apps[0].Policies[s].Spec, 1
+		r.Spec, r.LeastSLO, r.LeastAccuracy = results[0].Apps[0].Policies[s].Spec, 1, 1
 		n := 0.0
 		for c := range results {
+			r.Energy += energyOf(&results[c], s) / float64(len(results))
 			for a := range results[c].Apps {
 				p := &results[c].Apps[a].Policies[s]
 				mean := func(name string) float64 { m, _ := MeasureNamed(name); return m.Of(p).Mean }
@@ -114,11 +146,12 @@ func Rank(results []CellResult, goal Goal) []Ranked {
 				r.Accuracy += mean("accuracy served")
 				r.Switches += mean("switches")
 				r.LeastSLO = min(r.LeastSLO, mean("SLO"))
+				r.LeastAccuracy = min(r.LeastAccuracy, mean("accuracy served"))
 				n++
 			}
 		}
 		r.Effective, r.Accuracy, r.Switches = r.Effective/n, r.Accuracy/n, r.Switches/n
-		r.Reaches = goal.Target > 0 && r.LeastSLO >= goal.Target
+		r.Reaches = goal.Target > 0 && r.LeastSLO >= goal.Target && r.LeastAccuracy >= goal.Accuracy
 	}
 	slices.SortStableFunc(ranked, func(a, b Ranked) int {
 		if a.Reaches != b.Reaches {
@@ -126,6 +159,9 @@ func Rank(results []CellResult, goal Goal) []Ranked {
 				return -1
 			}
 			return 1
+		}
+		if a.Reaches && goal.Objective == LeastEnergy {
+			return cmp.Or(cmp.Compare(a.Energy, b.Energy), cmp.Compare(b.Accuracy, a.Accuracy))
 		}
 		if a.Reaches {
 			return cmp.Or(cmp.Compare(b.Accuracy, a.Accuracy), cmp.Compare(b.Effective, a.Effective), cmp.Compare(a.Switches, b.Switches))
@@ -135,8 +171,28 @@ func Rank(results []CellResult, goal Goal) []Ranked {
 	return ranked
 }
 
+// energyOf returns the energy of a policy in a cell over the mean of all policies, 0 without a board.
+func energyOf(r *CellResult, policy int) float64 {
+	m, _ := MeasureNamed("energy")
+	all, own := 0.0, 0.0
+	for s := range r.Apps[0].Policies {
+		e := m.Of(&r.Apps[0].Policies[s]).Mean
+		all += e / float64(len(r.Apps[0].Policies))
+		if s == policy {
+			own = e
+		}
+	}
+	if all == 0 {
+		return 0
+	}
+	return own / all
+}
+
 // Tune plays a plan, whose policies are candidates, and ranks them.
 func Tune(ctx context.Context, p Plan, goal Goal) ([]Ranked, []CellResult, error) {
+	if err := goal.Validate(); err != nil {
+		return nil, nil, err
+	}
 	p.Oracle = WithoutOracle
 	results, err := Run(ctx, p)
 	if err != nil {

@@ -10,7 +10,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 
 # What builds and passes without cgo, SQLite and ONNX Runtime.
-IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|docs/studies/(runtime|accuracy)|cmd/
+IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|docs/studies/(runtime|accuracy|fidelity)|cmd/
 PURE = $$($(GO) list ./... | grep -vE '/($(IMPURE))')
 NOT_PURE = $$($(GO) list ./... | grep -E '/($(IMPURE))')
 
@@ -109,6 +109,10 @@ study-quiet: runtime ## docs/studies/profile: 20 profiles alone and 5 beside two
 .PHONY: study-runtime
 study-runtime: runtime ## docs/studies/runtime: memory, starts, switches and overhead on this machine; a CPU-minute
 	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -count=1 -timeout 1h -run '^TestStudy$$' -v ./docs/studies/runtime -update
+
+.PHONY: study-fidelity
+study-fidelity: runtime ## docs/studies/fidelity: real runs beside co-running loads, and what the simulator predicts of them; five to six minutes
+	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -count=1 -timeout 1h -run '^TestStudy$$' -v ./docs/studies/fidelity -update
 
 clean:
 	rm -rf bin demo .cache

@@ -76,6 +76,8 @@ type State struct {
 	AllowedCPUs    string        `json:"allowed_cpus,omitempty"` // this process's affinity, "0-5"
 	AvailableBytes int64         `json:"available_bytes,omitempty"`
 	LoadAverage    []float64     `json:"load_average,omitempty"` // runnable tasks over 1, 5 and 15 minutes; empty if unknown
+	CPUTime        CPUTime       `json:"cpu_time,omitzero"`
+	Utilisation    []Utilisation `json:"utilisation,omitempty"`  // of GPUs, by name
 	Policies       []Policy      `json:"policies,omitempty"`     // CPU clocks, by number
 	Devices        []Device      `json:"devices,omitempty"`      // other clocks: GPU, memory, by name
 	Temperatures   []Temperature `json:"temperatures,omitempty"` // by zone number
@@ -112,6 +114,8 @@ func ReadState(fsys fs.FS) State {
 		AllowedCPUs:    r.allowed(),
 		AvailableBytes: r.memory("MemAvailable"),
 		LoadAverage:    r.loadAverage(),
+		CPUTime:        r.cpuTime(),
+		Utilisation:    r.utilisation(),
 		Policies:       r.policies(),
 		Devices:        r.devices(),
 		Temperatures:   r.temperatures(),

@@ -2,6 +2,7 @@ package host
 
 import (
 	"math"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,76 @@ func (r reader) loadAverage() []float64 {
 			return nil
 		}
 		out[i] = f
+	}
+	return out
+}
+
+// CPUTime is what all processors together did since boot, in clock ticks of the kernel (hundredths of a second). Shares of two
+// readings' differences say how busy they were in between.
+type CPUTime struct {
+	Busy int64 `json:"busy"` // for programs and the kernel
+	Idle int64 `json:"idle"` // waiting for input and output included
+	// Stolen is what the hypervisor gave to others while programs here could have run.
+	Stolen int64 `json:"stolen"`
+}
+
+// Since returns the shares of busy and stolen time since an earlier reading, false if there is none to tell.
+func (t CPUTime) Since(before CPUTime) (busy, stolen float64, ok bool) {
+	b, i, s := t.Busy-before.Busy, t.Idle-before.Idle, t.Stolen-before.Stolen
+	all := b + i + s
+	if b < 0 || i < 0 || s < 0 || all <= 0 || before == (CPUTime{}) {
+		return 0, 0, false
+	}
+	return float64(b) / float64(all), float64(s) / float64(all), true
+}
+
+// cpuTime reads the first line of /proc/stat: "cpu  user nice system idle iowait irq softirq steal guest guest_nice", where
+// guests' time is part of user's.
+func (r reader) cpuTime() CPUTime {
+	line, _, _ := strings.Cut(r.raw("proc/stat"), "\n")
+	fields := strings.Fields(line)
+	if len(fields) < 8 || fields[0] != "cpu" {
+		return CPUTime{}
+	}
+	var t CPUTime
+	for i, f := range fields[1:min(len(fields), 9)] {
+		n, err := strconv.ParseInt(f, 10, 64)
+		if err != nil || n < 0 || n > 1<<50 {
+			return CPUTime{}
+		}
+		switch i {
+		case 3, 4:
+			t.Idle += n
+		case 7:
+			t.Stolen += n
+		default:
+			t.Busy += n
+		}
+	}
+	return t
+}
+
+// Utilisation is how busy a GPU is, as its driver tells.
+type Utilisation struct {
+	Name  string  `json:"name"`
+	Share float64 `json:"share"` // 0..1
+}
+
+// utilisation reads what NVIDIA's Tegra drivers tell in thousandths: at the device behind each devfreq entry, or where older
+// kernels have it.
+func (r reader) utilisation() (out []Utilisation) {
+	add := func(name, file string) {
+		if n, ok := r.number(file); ok && n >= 0 && n <= 1000 {
+			out = append(out, Utilisation{name, float64(n) / 1000})
+		}
+	}
+	for _, dir := range r.list("sys/class/devfreq", "") {
+		add(clean(path.Base(dir)), path.Join(dir, "device/load"))
+	}
+	if len(out) == 0 {
+		for _, dir := range r.list("sys/devices", "gpu.") {
+			add(clean(path.Base(dir)), path.Join(dir, "load"))
+		}
 	}
 	return out
 }

@@ -81,6 +81,8 @@ func xavierNX() fstest.MapFS {
 	for name, data := range map[string]string{"governor": "nvhost_podgov", "cur_freq": "114750000", "min_freq": "114750000", "max_freq": "1109250000"} {
 		m["sys/class/devfreq/17000000.gv11b/"+name] = data + "\n"
 	}
+	m["sys/class/devfreq/17000000.gv11b/device/load"] = "437\n"
+	m["proc/stat"] = "cpu  4000 50 1000 9000 200 30 20 700 0 0\ncpu0 1 2 3 4 5 6 7 8 0 0\n"
 	for name, data := range map[string]string{"rate": "1600000000", "min_rate": "204000000", "max_rate": "1866000000"} {
 		m["sys/kernel/debug/bpmp/debug/clk/emc/"+name] = data + "\n"
 	}

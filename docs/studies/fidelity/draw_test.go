@@ -2,6 +2,7 @@ package fidelity_test
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"gonum.org/v1/plot"
@@ -31,6 +32,10 @@ func drawResults(all []result) *base.Figure {
 			p.Add(m)
 			low, high := m.bounds()
 			p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = low, high, low, high
+			if m.log() {
+				p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
+				p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
+			}
 			p.Draw(area)
 		}
 	})
@@ -51,9 +56,15 @@ func (m marks) bounds() (low, high float64) {
 			low, high = min(low, v), max(high, v)
 		}
 	}
+	if m.log() { // full decades, whose ends are labelled
+		return math.Pow(10, math.Floor(math.Log10(max(low, 1e-3)))), math.Pow(10, math.Ceil(math.Log10(high)))
+	}
 	room := max(0.05*(high-low), 0.1)
 	return max(0, low-room), high + room
 }
+
+// log reports whether the axes are logarithmic: those of latencies, which differ by orders of magnitude.
+func (m marks) log() bool { return strings.Contains(metrics[m.metric].name, "latency") }
 
 // Plot implements plot.Plotter.
 func (m marks) Plot(c draw.Canvas, p *plot.Plot) {

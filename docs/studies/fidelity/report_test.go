@@ -1,13 +1,18 @@
 package fidelity_test
 
 import (
+	"bytes"
 	"encoding/csv"
 	"fmt"
+	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	base "github.com/dynofa/dynofa/lut/plot"
 )
 
 // study is what holds for all cells.
@@ -17,7 +22,7 @@ type study struct {
 	Took                time.Duration
 }
 
-var header = []string{"cell", "supernet", "loads", "policy", "deadline", "seed", "calibrated_by", "metric", "recorded_1", "recorded_2", "recorded_3", "predicted", "simulated_p5", "simulated_p95", "table_alone"}
+var header = []string{"cell", "supernet", "loads", "policy", "deadline", "seed", "calibrated_by", "metric", "recorded_1", "recorded_2", "recorded_3", "predicted", "simulated_p5", "simulated_p95", "table_alone", "agreement", "agreement_table_alone"}
 
 // writeResults stores every figure.
 func writeResults(t *testing.T, all []result) {
@@ -35,11 +40,76 @@ func writeResults(t *testing.T, all []result) {
 			for _, v := range g.recorded {
 				row = append(row, number(v))
 			}
-			rows = append(rows, append(row, number(g.predicted), number(g.low), number(g.high), number(g.table)))
+			rows = append(rows, append(row, number(g.predicted), number(g.low), number(g.high), number(g.table), number(r.agreement), number(r.fresh)))
 		}
 	}
 	if err := csv.NewWriter(f).WriteAll(rows); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// readResults reads what writeResults wrote.
+func readResults(t *testing.T) []result {
+	t.Helper()
+	f, err := os.Open("results.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []result
+	for i, row := range rows[1:] {
+		values := make([]float64, len(row)-8)
+		for k, text := range row[8:] {
+			if values[k], err = strconv.ParseFloat(text, 64); err != nil {
+				t.Fatalf("line %d: %v", i+2, err)
+			}
+		}
+		if i%len(metrics) == 0 {
+			c := cell{name: row[0], supernet: row[1], loads: row[2], policy: row[3], calibratedBy: row[6]}
+			if c.deadline, err = strconv.ParseFloat(row[4], 64); err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, result{cell: c, agreement: values[7], fresh: values[8]})
+		}
+		r := &all[len(all)-1]
+		r.figures = append(r.figures, figure{recorded: values[:repeats], predicted: values[3], low: values[4], high: values[5], table: values[6]})
+	}
+	return all
+}
+
+// TestCommitted holds tables and picture to results.csv: neither is edited by hand.
+func TestCommitted(t *testing.T) {
+	all := readResults(t)
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, want, ok := strings.Cut(tables(study{}, all), "\n| figure |")
+	if !ok || !strings.Contains(string(text), "\n| figure |"+want) {
+		t.Error("README.md's tables are not what results.csv gives")
+	}
+	var picture bytes.Buffer
+	if err := drawResults(all).Write(&picture, base.SVG); err != nil {
+		t.Fatal(err)
+	}
+	if file, err := os.ReadFile("predicted.svg"); err != nil || !bytes.Equal(file, picture.Bytes()) {
+		t.Errorf("predicted.svg is not what results.csv gives (%v)", err)
+	}
+	held := map[string]cell{}
+	for _, c := range cells {
+		held[c.name] = c
+	}
+	for _, r := range all {
+		if c := held[r.cell.name]; c.policy != r.cell.policy || c.loads != r.cell.loads || c.deadline != r.cell.deadline {
+			t.Errorf("results.csv has another cell %s than cells_test.go: run make study-fidelity", r.cell.name)
+		}
+	}
+	if len(all) != 8 {
+		t.Errorf("%d held-out cells", len(all))
 	}
 }
 
@@ -67,7 +137,7 @@ func tables(s study, all []result) string {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("Machine: %s. Load average of one minute: %s. Measured on %s: %d runs in %v, everything included.\n", s.Machine, s.Load, s.Date, s.Runs, s.Took)
 	line("**Replay of observations: %d of %d recorded decisions are the same, bit for bit.**\n", s.Decisions, s.Decisions)
-	line("| figure | bar | held-out cells within the bar | within the bar or 1.5 times the spread | the table alone, the same |\n|---|---|---|---|---|")
+	line("| figure | bar | held-out cells within the bar | within the bar or 1.5 times the spread | the table alone, the same | median error | the table alone |\n|---|---|---|---|---|---|---|")
 	for i, m := range metrics[:judged] {
 		bar, spread, alone := 0, 0, 0
 		for _, r := range all {
@@ -83,7 +153,12 @@ func tables(s study, all []result) string {
 		if m.relative {
 			text = fmt.Sprintf("%g%%", 100*m.bar)
 		}
-		line("| %s | %s | %d of %d | **%d of %d** | %d of %d |", m.name, text, bar, len(all), spread, len(all), alone, len(all))
+		unit, scale := "", 1.
+		if m.relative {
+			unit, scale = "%", 100
+		}
+		line("| %s | %s | %d of %d | **%d of %d** | %d of %d | %.2f%s | %.2f%s |", m.name, text, bar, len(all), spread, len(all), alone, len(all),
+			scale*medianError(all, i, func(f figure) float64 { return f.predicted }), unit, scale*medianError(all, i, func(f figure) float64 { return f.table }), unit)
 	}
 	line("\nEach cell: mean of the repetitions (spread: largest less smallest), then what was predicted. Bold: outside the bar and outside 1.5 times the spread.\n")
 	head, rule := "| cell | loads | policy | deadline | calibrated by | decisions that agree |", "|---|---|---|---|---|---|"
@@ -103,6 +178,22 @@ func tables(s study, all []result) string {
 		line("%s", row)
 	}
 	return b.String()
+}
+
+// medianError returns the median over the cells by how much a prediction is off the mean of the repetitions, as a share of it where the
+// metric's bar is one.
+func medianError(all []result, metric int, of func(figure) float64) float64 {
+	var errors []float64
+	for _, r := range all {
+		f := r.figures[metric]
+		off := math.Abs(of(f) - f.mean())
+		if metrics[metric].relative {
+			off /= f.mean()
+		}
+		errors = append(errors, off)
+	}
+	slices.Sort(errors)
+	return (errors[(len(errors)-1)/2] + errors[len(errors)/2]) / 2
 }
 
 func count(b bool) int {

@@ -119,6 +119,9 @@ type Config struct {
 	// they stay.
 	Control *Control
 
+	// Health has alarms about the device; nil: none but the runner's own.
+	Health *Health
+
 	// Warmup is how often every level runs before time begins; default 2, negative never.
 	Warmup int
 	// RetryAfter is how long a level rests after a failed inference; default 1 s.

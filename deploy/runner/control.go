@@ -2,6 +2,7 @@ package runner
 
 import (
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -13,6 +14,10 @@ import (
 type Control struct {
 	limit, deadline atomic.Int64
 	accuracy        atomic.Uint64 // bits
+
+	mu      sync.Mutex
+	mode    string // power mode
+	setMode func(mode string) error
 }
 
 // NewControl returns a control with a configuration's values. To use it, set the configuration's Control

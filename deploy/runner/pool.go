@@ -15,9 +15,12 @@ import (
 type Pool struct {
 	open   func(level int) (Session, error)
 	levels []atomic.Pointer[Session]
+	using  []sync.Mutex // held while the run uses the level's session
+	uses   []atomic.Int64
+	admit  atomic.Pointer[func(level int) bool]
 
-	mu       sync.Mutex // serialises making and closing sessions
-	failures []error    // of the last attempt, per level
+	mu       sync.Mutex              // serialises making and closing sessions
+	failures []atomic.Pointer[error] // of the last attempt, per level; nil: none, or it went well
 	wanted   []atomic.Bool
 	wake     chan struct{}
 	group    sync.WaitGroup
@@ -26,7 +29,7 @@ type Pool struct {
 // NewPool returns a pool of n levels, none of them resident. open makes the session of a level; one
 // call at a time.
 func NewPool(n int, open func(level int) (Session, error)) *Pool {
-	return &Pool{open: open, levels: make([]atomic.Pointer[Session], n), failures: make([]error, n), wanted: make([]atomic.Bool, n), wake: make(chan struct{}, 1)}
+	return &Pool{open: open, levels: make([]atomic.Pointer[Session], n), using: make([]sync.Mutex, n), uses: make([]atomic.Int64, n), failures: make([]atomic.Pointer[error], n), wanted: make([]atomic.Bool, n), wake: make(chan struct{}, 1)}
 }
 
 // poolOf returns a pool of sessions that are there already.
@@ -68,8 +71,9 @@ func (p *Pool) Load(level int) error {
 			err = errors.Join(err, closeSession(s))
 		}
 	}
-	p.failures[level] = err
+	p.failures[level].Store(nil)
 	if err != nil {
+		p.failures[level].Store(&err)
 		return fmt.Errorf("runner: level %d: %w", level, err)
 	}
 	p.levels[level].Store(&s)
@@ -89,7 +93,7 @@ func (p *Pool) LoadBehind(ctx context.Context, failed func(level int, err error)
 				if ctx.Err() != nil {
 					return
 				}
-				if p.wanted[level].Swap(false) {
+				if p.wanted[level].Load() && p.admitted(level) && p.wanted[level].Swap(false) {
 					if err := p.Load(level); err != nil && failed != nil {
 						failed(level, err)
 					}
@@ -107,7 +111,11 @@ func (p *Pool) LoadBehind(ctx context.Context, failed func(level int, err error)
 
 // Want asks for a level in the background; without LoadBehind nothing happens.
 func (p *Pool) Want(level int) {
-	if p.levels[level].Load() == nil && !p.wanted[level].Swap(true) {
+	if p.levels[level].Load() != nil {
+		return
+	}
+	p.uses[level].Add(1)
+	if !p.wanted[level].Swap(true) {
 		p.poke()
 	}
 }
@@ -119,8 +127,26 @@ func (p *Pool) poke() {
 	}
 }
 
-// Evict closes a level's session and gives its memory back; the level can be loaded again. The caller
-// makes sure that the session is not used any more.
+// Admit makes loading in the background ask before each level whether it may be made now; a level that may not stays wanted
+// until Retry. nil: all may.
+func (p *Pool) Admit(may func(level int) bool) {
+	if may == nil {
+		p.admit.Store(nil)
+		return
+	}
+	p.admit.Store(&may)
+}
+
+func (p *Pool) admitted(level int) bool {
+	may := p.admit.Load()
+	return may == nil || (*may)(level)
+}
+
+// Retry looks again at the levels that are wanted.
+func (p *Pool) Retry() { p.poke() }
+
+// Evict closes a level's session and gives its memory back; the level can be loaded again. If the run uses the session, Evict
+// waits for the end of the inference.
 func (p *Pool) Evict(level int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -128,14 +154,29 @@ func (p *Pool) Evict(level int) error {
 	if s == nil {
 		return nil
 	}
+	p.using[level].Lock()
+	defer p.using[level].Unlock()
 	return closeSession(*s)
 }
 
+// acquire returns a level's session, nil if it is not resident, which Evict leaves alone until release.
+func (p *Pool) acquire(level int) Session {
+	p.using[level].Lock()
+	p.uses[level].Add(1)
+	return p.Session(level)
+}
+
+func (p *Pool) release(level int) { p.using[level].Unlock() }
+
+// Uses returns how often a level was used, or wanted while it was not resident.
+func (p *Pool) Uses(level int) int64 { return p.uses[level].Load() }
+
 // Failure returns why a level could not be loaded at the last attempt, nil if it could or none was made.
 func (p *Pool) Failure(level int) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.failures[level]
+	if err := p.failures[level].Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Close waits for LoadBehind, whose context must have ended, and closes every session.
@@ -154,3 +195,6 @@ func closeSession(s Session) error {
 	}
 	return nil
 }
+
+// Resident reports whether a level is in memory.
+func (p *Pool) Resident(level int) bool { return p.Session(level) != nil }

@@ -68,6 +68,11 @@ type run struct {
 	told      time.Duration
 	timer     *time.Timer // of idle
 	ended     bool
+
+	latest     time.Duration // of the clock, since began
+	fell       bool          // the clock is behind latest
+	safeUntil  time.Duration // the safe level serves until then
+	safeReason policy.Reason
 }
 
 func (r *run) run(ctx context.Context) (*Report, error) {
@@ -99,7 +104,7 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 	}
-	r.began = r.Clock.Now()
+	r.began, r.latest = r.Clock.Now(), 0
 	end := cancelled
 	if ctx.Err() == nil {
 		end, err = r.loop(ctx)
@@ -118,8 +123,6 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 	}
 	return r.report(end), err
 }
-
-func (r *run) now() time.Duration { return r.Clock.Now() - r.began }
 
 // warmUp runs every level, so that the first request does not pay for first touches.
 func (r *run) warmUp(ctx context.Context) error {
@@ -253,9 +256,10 @@ func (r *run) observe() *policy.Observation {
 
 // infer runs the decided level, or the safe one in its place, and completes the record.
 func (r *run) infer(rec *trace.Record) {
-	rec.Decision = r.inService(rec.Decision, rec.Observation.Now)
+	r.heed(rec.Observation.Now)
+	s := r.session(rec)
 	level := rec.Decision.Level
-	s := r.Pool.Session(level)
+	defer r.Pool.release(level)
 	a := Answer{Request: rec.Request, Level: level, Label: images.Unlabelled}
 	if s == nil {
 		err := errors.New("it is not in memory")
@@ -294,14 +298,38 @@ func (r *run) infer(rec *trace.Record) {
 	r.observed.Level, r.observed.Processor = level, rec.Decision.Processor
 }
 
+// session returns the session of the level that serves, which stays until it is released; nil if none is in memory. The record gets
+// its level. A level may be dropped from memory between decision and use; then the next one serves.
+func (r *run) session(rec *trace.Record) Session {
+	asked := rec.Decision
+	for try := 0; ; try++ {
+		rec.Decision = r.inService(asked, rec.Observation.Now)
+		if s := r.Pool.acquire(rec.Decision.Level); s != nil || try >= r.Pool.Len() {
+			return s
+		}
+		r.Pool.release(rec.Decision.Level)
+	}
+}
+
 // inService returns the decision, with the least accurate level in service if the decided one rests
-// after a failure or is not in memory. If all rest, it stays, or is the least accurate one in memory.
+// after a failure, is not in memory, or if an alarm is in force. If all rest, it stays, or is the least accurate one in memory.
 func (r *run) inService(d policy.Decision, now time.Duration) policy.Decision {
 	reason := ReasonSafeLevel
-	if r.Pool.Session(d.Level) == nil {
-		r.Pool.Want(d.Level)
+	switch {
+	case r.Pool.Session(d.Level) == nil:
 		reason = ReasonLoading
-	} else if r.resting[d.Level] <= now {
+		if r.Pool.Failure(d.Level) == nil {
+			r.Pool.Want(d.Level)
+			break
+		}
+		reason = ReasonSessionFailed
+		if r.resting[d.Level] <= now { // not at every request
+			r.resting[d.Level] = now + r.RetryAfter
+			r.Pool.Want(d.Level)
+		}
+	case now < r.safeUntil:
+		reason = r.safeReason
+	case r.resting[d.Level] <= now:
 		return d
 	}
 	resident := -1
@@ -317,7 +345,7 @@ func (r *run) inService(d policy.Decision, now time.Duration) policy.Decision {
 			resident = level
 		}
 	}
-	if reason == ReasonLoading && resident >= 0 {
+	if r.Pool.Session(d.Level) == nil && resident >= 0 {
 		d.Level, d.Reason = resident, reason
 	}
 	return d

@@ -7,7 +7,7 @@
 //	POST /v2/models/NAME[/versions/VERSION]/infer
 //	GET  /metrics          Prometheus, base units
 //	GET  /, /status.json   what is going on
-//	GET, PUT /control      {"limit": "30ms", "deadline": "50ms", "min_accuracy": "76%"}
+//	GET, PUT /control      {"limit": "30ms", "deadline": "50ms", "min_accuracy": "76%", "power_mode": "MODE_15W_4CORE"}
 //
 // A model takes one of three inputs and gives two outputs, of which a request may name those it wants:
 //

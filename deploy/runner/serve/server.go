@@ -20,14 +20,13 @@ import (
 
 	"github.com/dynofa/dynofa/datasets/host"
 	"github.com/dynofa/dynofa/datasets/images"
-	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/runner"
 	"github.com/dynofa/dynofa/deploy/trace"
 )
 
 // Config is a server. Run and Name are required.
 type Config struct {
-	// Run is the run that answers. Inbox, Control and Pictures are the server's; Trace is written to
+	// Run is the run that answers. Inbox and Pictures are the server's, and Control if it is nil; Trace is written to
 	// besides.
 	Run     runner.Config
 	Name    string // of the model, in URLs: letters, digits, dots, dashes and underscores
@@ -92,7 +91,9 @@ func New(cfg Config) (*Server, error) {
 	s.codes.n = map[int]uint64{}
 	run := &s.cfg.Run
 	s.inbox = runner.NewInbox(cfg.MaxAtOnce, run.Clock)
-	s.control = runner.NewControl(run.Limit, run.Deadline, run.MinAccuracy)
+	if s.control = run.Control; s.control == nil {
+		s.control = runner.NewControl(run.Limit, run.Deadline, run.MinAccuracy)
+	}
 	run.Inbox, run.Control, run.Pictures = s.inbox, s.control, nil
 	run.Logger = cfg.Logger
 	if err := run.Validate(); err != nil {
@@ -410,64 +411,29 @@ func (s *Server) answer(w http.ResponseWriter, q *inferRequest, res *runner.Resu
 	}
 }
 
-// controls is the JSON form of what a run is asked to keep; absent members stay as they are.
-type controls struct {
-	Limit       *string `json:"limit"`
-	Deadline    *string `json:"deadline"`
-	MinAccuracy *string `json:"min_accuracy"`
-}
-
 func (s *Server) showControl(w http.ResponseWriter, _ *http.Request) {
-	limit, deadline, accuracy := s.control.Limit().String(), s.control.Deadline().String(), s.control.MinAccuracy().String()
-	answer(w, http.StatusOK, controls{&limit, &deadline, &accuracy})
+	answer(w, http.StatusOK, s.control.Limits())
 }
 
-// setControl changes all that is given or nothing. It wants the content type that a form of a web page
+// setControl changes what a run is asked to keep. It wants the content type that a form of a web page
 // cannot send.
 func (s *Server) setControl(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Content-Type") != "application/json" {
 		fail(w, &httpError{http.StatusUnsupportedMediaType, errors.New("the content type must be application/json")})
 		return
 	}
-	var c controls
-	d := json.NewDecoder(io.LimitReader(r.Body, 4<<10))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&c); err != nil {
+	limits, err := runner.ReadLimits(r.Body)
+	if err == nil {
+		err = s.control.Apply(limits)
+	}
+	switch {
+	case errors.Is(err, runner.ErrPowerMode):
+		fail(w, &httpError{http.StatusConflict, err})
+		return
+	case err != nil:
 		fail(w, badRequest("%w", err))
 		return
 	}
-	duration := func(name string, text *string) (time.Duration, error) {
-		if text == nil {
-			return 0, nil
-		}
-		d, err := time.ParseDuration(*text)
-		if err != nil || d < 0 {
-			return 0, badRequest("%s %.40q is no duration such as 30ms", name, *text)
-		}
-		return d, nil
-	}
-	limit, err := duration("limit", c.Limit)
-	deadline, err2 := duration("deadline", c.Deadline)
-	var accuracy unit.Accuracy
-	if c.MinAccuracy != nil {
-		var err3 error
-		if accuracy, err3 = unit.ParseAccuracy(*c.MinAccuracy); err3 != nil {
-			err2 = errors.Join(err2, badRequest("%w", err3))
-		}
-	}
-	if err := errors.Join(err, err2); err != nil {
-		fail(w, err)
-		return
-	}
-	if c.Limit != nil {
-		s.control.SetLimit(limit)
-	}
-	if c.Deadline != nil {
-		s.control.SetDeadline(deadline)
-	}
-	if c.MinAccuracy != nil {
-		s.control.SetMinAccuracy(accuracy)
-	}
-	s.cfg.Logger.Info("limits changed", "limit", s.control.Limit(), "deadline", s.control.Deadline(), "min_accuracy", s.control.MinAccuracy())
+	s.cfg.Logger.Info("limits changed", "limit", s.control.Limit(), "deadline", s.control.Deadline(), "min_accuracy", s.control.MinAccuracy(), "power_mode", s.control.PowerMode())
 	s.showControl(w, r)
 }

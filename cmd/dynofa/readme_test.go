@@ -32,7 +32,7 @@ func TestReadme(t *testing.T) {
 	if _, err := images.WritePatterns("pictures", 1, 12, 256); err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("cpu DIR", "cpu "+tables, "--images DIR", "--images pictures", "PREDICTOR.pth", predictor, "SUPERNET.pth", "random:1",
+	fill := strings.NewReplacer("cpu DIR", "cpu "+tables, "--images DIR", "--images pictures", "PREDICTOR.pth", predictor, "SUPERNET.pth", "random:1", "TRAIN", "pictures --calibration-pictures 2",
 		`'{"ks":[...],"e":[...],"d":[...],"r":224}'`,
 		`{"ks":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"e":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"d":[2,2,2,2,2],"r":224}`)
 	ran := 0

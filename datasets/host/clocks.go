@@ -2,6 +2,7 @@ package host
 
 import (
 	"path"
+	"slices"
 
 	"github.com/dynofa/dynofa/datasets/unit"
 )
@@ -56,6 +57,15 @@ func (r reader) policies() (out []Policy) {
 		})
 	}
 	return out
+}
+
+// policy returns the policy of a name; nothing but the name if it is gone: processors come and go.
+func (r reader) policy(name string) Policy {
+	policies := r.policies()
+	if i := slices.IndexFunc(policies, func(p Policy) bool { return p.Name == name }); i >= 0 {
+		return policies[i]
+	}
+	return Policy{Name: name}
 }
 
 // boost reads the switch of acpi-cpufreq and amd-pstate, or that of intel_pstate, which is inverted.

@@ -173,10 +173,10 @@ func (c *Change) governor(want string) {
 	if len(policies) == 0 {
 		c.warn("governor %s was asked for, but the system tells no CPU clocks", want)
 	}
-	for i, p := range policies {
+	for _, p := range policies {
 		if err := c.write(policyFile(p, "scaling_governor"), want); err != nil {
 			c.warn("governor %s was asked for, but refused by %s: %v", want, p.Name, err)
-		} else if after := c.reader().policies()[i]; after.Governor != want {
+		} else if after := c.reader().policy(p.Name); after.Governor != want {
 			c.warn("governor %s was asked for, but %s has %s", want, p.Name, after.Governor)
 		}
 	}
@@ -191,13 +191,13 @@ func (c *Change) cpuClock(want unit.Hertz) {
 	if len(policies) == 0 {
 		c.warn("cpu clock %v was asked for, but the system tells none", want)
 	}
-	for i, p := range policies {
+	for _, p := range policies {
 		err := c.hold(policyFile(p, "scaling_min_freq"), policyFile(p, "scaling_max_freq"), want, p.Max, 1e3)
 		if err != nil {
 			c.warn("cpu clock %v was asked for, but refused by %s: %v", want, p.Name, err)
 			continue
 		}
-		if after := c.reader().policies()[i]; after.Min != want || after.Max != want {
+		if after := c.reader().policy(p.Name); after.Min != want || after.Max != want {
 			c.warn("cpu clock %v was asked for, but %s runs at %v to %v", want, p.Name, after.Min, after.Max)
 		}
 	}

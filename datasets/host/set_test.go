@@ -166,3 +166,36 @@ func TestChangesMakesNoFile(t *testing.T) {
 		t.Error("a program that is not there has run")
 	}
 }
+
+// unplugging is a kernel whose first cluster goes offline when it has been written to.
+type unplugging struct{ kernel }
+
+func (k *unplugging) WriteFile(name, content string) error {
+	err := k.kernel.WriteFile(name, content)
+	if strings.Contains(name, "/policy0/") && !strings.HasSuffix(name, "min_freq") {
+		for file := range k.tree {
+			if strings.Contains(file, "/policy0/") {
+				delete(k.tree, file)
+			}
+		}
+	}
+	return err
+}
+
+// Processors may go offline while their clocks are set; that is a warning like any other.
+func TestSetWhileProcessorsGo(t *testing.T) {
+	for what, s := range map[string]host.Settings{"governor": {Governor: "performance"}, "clock": {CPUClock: 1e9}} {
+		tree := fstest.MapFS{}
+		for _, policy := range []string{"policy0", "policy4"} {
+			for file, content := range map[string]string{"scaling_governor": "schedutil", "scaling_min_freq": "500000", "scaling_max_freq": "2000000",
+				"cpuinfo_min_freq": "500000", "cpuinfo_max_freq": "2000000"} {
+				tree["sys/devices/system/cpu/cpufreq/"+policy+"/"+file] = &fstest.MapFile{Data: []byte(content + "\n")}
+			}
+		}
+		k := &unplugging{kernel{tree: tree}}
+		c := host.Set(context.Background(), tree, k, s)
+		if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], "policy0 ") {
+			t.Errorf("%s: warnings %q", what, c.Warnings)
+		}
+	}
+}

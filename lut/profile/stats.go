@@ -7,13 +7,14 @@ import (
 
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/lut/internal/stats"
 )
 
 // Smallest sample sizes for which a claim can be made without assuming a distribution.
 const (
 	// MinMedian samples give a 95% interval of the median: the range of n samples misses the
 	// median with probability 2^(1-n), and 2^-5 = 3.1% is the first below 5%.
-	MinMedian = 6
+	MinMedian = stats.MinMedian
 	// MinP99 samples bound the 99th percentile from above with 95% confidence: 0.99^299 = 4.95%.
 	MinP99 = 299
 )
@@ -42,7 +43,7 @@ func summarize(samples []time.Duration, alpha float64) lut.Latency {
 		l.P99 = at(rank(n, 99))
 	}
 	l.Mean, l.Std = moments(sorted)
-	if low, high, ok := medianRanks(n, alpha); ok {
+	if low, high, ok := stats.MedianRanksAt(n, alpha); ok {
 		l.CILow, l.CIHigh = at(low), at(high)
 	}
 	return l
@@ -66,37 +67,6 @@ func moments(samples []time.Duration) (mean, std unit.Nanoseconds) {
 		squares += float64((float64(d) - m) * (float64(d) - m))
 	}
 	return unit.Nanoseconds(m), unit.Nanoseconds(math.Sqrt(squares / float64(len(samples)-1)))
-}
-
-// MedianRanks returns the 1-based ranks of the two order statistics between which the median of the
-// distribution lies with a probability of at least 95%, whatever the (continuous) distribution is.
-// It is the narrowest symmetric pair that keeps the promise; ok is false below MinMedian samples.
-//
-// Source: David and Nagaraja, Order Statistics, 3rd ed. 2003, section 7.1: the number of samples
-// below the median is binomial(n, 1/2), so ranks l and n+1-l miss it with probability
-// 2 P(B <= l-1).
-func MedianRanks(n int) (low, high int, ok bool) { return medianRanks(n, 0.05) }
-
-// medianRanks is MedianRanks for an interval that misses the median with a probability of at most
-// alpha.
-func medianRanks(n int, alpha float64) (low, high int, ok bool) {
-	// Terms below 10 standard deviations (sqrt(n)/2 each) add less than 1e-22.
-	k := max(0, n/2-5*int(math.Sqrt(float64(n)))-1)
-	below := 0.0 // P(B <= k)
-	for ; k < n; k++ {
-		below += math.Exp(logBinomial(n, k))
-		if below > alpha/2 {
-			break
-		}
-	}
-	// P(B <= k-1) <= alpha/2 < P(B <= k), so the largest l with P(B <= l-1) <= alpha/2 is k.
-	return k, n + 1 - k, k > 0
-}
-
-// logBinomial returns ln P(B = k) for B binomial(n, 1/2).
-func logBinomial(n, k int) float64 {
-	lg := func(x int) float64 { v, _ := math.Lgamma(float64(x) + 1); return v }
-	return lg(n) - lg(k) - lg(n-k) - float64(n)*math.Ln2
 }
 
 // HalfWidth returns half the width of the median's 95% interval relative to the median, NaN if the

@@ -67,46 +67,6 @@ func TestSummarizeOfNothing(t *testing.T) {
 	}
 }
 
-// The ranks are those of the tables of nonparametric intervals, for example Conover, Practical
-// Nonparametric Statistics, 3rd ed., table A3: for n = 10 ranks 2 and 9 (97.9%), n = 20 ranks 6 and
-// 15 (95.9%), n = 30 ranks 10 and 21 (95.7%); n = 6 takes the range (96.9%).
-func TestMedianRanks(t *testing.T) {
-	if _, _, ok := profile.MedianRanks(5); ok {
-		t.Error("5 samples have no 95% interval")
-	}
-	for _, c := range []struct{ n, low, high int }{{6, 1, 6}, {8, 1, 8}, {9, 2, 8}, {10, 2, 9}, {20, 6, 15}, {30, 10, 21}, {100, 40, 61}} {
-		low, high, ok := profile.MedianRanks(c.n)
-		if low != c.low || high != c.high || !ok {
-			t.Errorf("n = %d: ranks %d and %d, want %d and %d", c.n, low, high, c.low, c.high)
-		}
-	}
-	// Against the sum of binomial terms by Pascal's triangle, and the normal approximation beyond.
-	row := []float64{1}
-	for n := 1; n <= 600; n++ {
-		next := make([]float64, n+1)
-		for i, v := range row {
-			next[i] += v / 2
-			next[i+1] += v / 2
-		}
-		row = next
-		if n < profile.MinMedian {
-			continue
-		}
-		want, sum := 0, row[0]
-		for sum <= 0.025 {
-			want++
-			sum += row[want]
-		}
-		if low, high, _ := profile.MedianRanks(n); low != want || high != n+1-want {
-			t.Fatalf("n = %d: ranks %d and %d, want %d and %d", n, low, high, want, n+1-want)
-		}
-	}
-	low, _, _ := profile.MedianRanks(1_000_000)
-	if want := 500_000 - 1.959964*500; math.Abs(float64(low)-want) > 2 {
-		t.Errorf("n = 1e6: low rank %d, normal approximation %.1f", low, want)
-	}
-}
-
 // TestMedianIntervalCoverage draws 4,000 sets of n lognormal samples (sigma 0.3, one in 20 a spike
 // of up to 10x) and counts how often the interval contains the true median. By the theory the
 // coverage is exactly 1 - 2 P(B <= low-1), whatever the distribution; 4 standard errors of the

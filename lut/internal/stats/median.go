@@ -13,21 +13,22 @@ const MinMedian = 6
 // Source: David and Nagaraja, Order Statistics, 3rd ed. 2003, section 7.1: the number of samples
 // below the median is binomial(n, 1/2), so ranks l and n+1-l miss it with probability
 // 2 P(B <= l-1).
-func MedianRanks(n int) (low, high int, ok bool) {
-	if n < MinMedian {
-		return 0, 0, false
-	}
+func MedianRanks(n int) (low, high int, ok bool) { return MedianRanksAt(n, 0.05) }
+
+// MedianRanksAt is MedianRanks for an interval that misses the median with a probability of at most alpha;
+// ok is false if so few samples have none.
+func MedianRanksAt(n int, alpha float64) (low, high int, ok bool) {
 	// Terms below 10 standard deviations (sqrt(n)/2 each) add less than 1e-22.
 	k := max(0, n/2-5*int(math.Sqrt(float64(n)))-1)
 	below := 0.0 // P(B <= k)
 	for ; k < n; k++ {
 		below += math.Exp(logBinomial(n, k))
-		if below > 0.025 {
+		if below > alpha/2 {
 			break
 		}
 	}
-	// P(B <= k-1) <= 2.5% < P(B <= k), so the largest l with P(B <= l-1) <= 2.5% is k.
-	return k, n + 1 - k, true
+	// P(B <= k-1) <= alpha/2 < P(B <= k), so the largest l with P(B <= l-1) <= alpha/2 is k.
+	return k, n + 1 - k, k > 0
 }
 
 // MedianNormal returns how many standard errors of the median half the interval of MedianRanks

@@ -107,16 +107,47 @@ func TestKendallTau(t *testing.T) {
 	}
 }
 
-// Binomial tables: for 10 samples P(B <= 1) = 11/1024 = 1.1%, P(B <= 2) = 5.5%, so ranks 2 and 9.
+// The ranks are those of the tables of nonparametric intervals, for example Conover, Practical
+// Nonparametric Statistics, 3rd ed., table A3: for n = 10 ranks 2 and 9 (97.9%), n = 20 ranks 6 and
+// 15 (95.9%), n = 30 ranks 10 and 21 (95.7%); n = 6 takes the range (96.9%).
 func TestMedianRanks(t *testing.T) {
-	for _, c := range []struct{ n, low, high int }{{6, 1, 6}, {7, 1, 7}, {9, 2, 8}, {10, 2, 9}, {30, 10, 21}, {100, 40, 61}, {1000, 469, 532}} {
-		if low, high, ok := stats.MedianRanks(c.n); low != c.low || high != c.high || !ok {
-			t.Errorf("n=%d: %d, %d, %v; want %d, %d", c.n, low, high, ok, c.low, c.high)
-		}
-	}
 	if _, _, ok := stats.MedianRanks(5); ok {
 		t.Error("5 samples have no 95% interval")
 	}
+	for _, c := range []struct{ n, low, high int }{{6, 1, 6}, {7, 1, 7}, {8, 1, 8}, {9, 2, 8}, {10, 2, 9}, {20, 6, 15}, {30, 10, 21}, {100, 40, 61}, {1000, 469, 532}} {
+		low, high, ok := stats.MedianRanks(c.n)
+		if low != c.low || high != c.high || !ok {
+			t.Errorf("n = %d: ranks %d and %d, want %d and %d", c.n, low, high, c.low, c.high)
+		}
+	}
+	// Against the sum of binomial terms by Pascal's triangle, and the normal approximation beyond.
+	row := []float64{1}
+	for n := 1; n <= 600; n++ {
+		next := make([]float64, n+1)
+		for i, v := range row {
+			next[i] += v / 2
+			next[i+1] += v / 2
+		}
+		row = next
+		if n < stats.MinMedian {
+			continue
+		}
+		want, sum := 0, row[0]
+		for sum <= 0.025 {
+			want++
+			sum += row[want]
+		}
+		if low, high, _ := stats.MedianRanks(n); low != want || high != n+1-want {
+			t.Fatalf("n = %d: ranks %d and %d, want %d and %d", n, low, high, want, n+1-want)
+		}
+	}
+	low, _, _ := stats.MedianRanks(1_000_000)
+	if want := 500_000 - 1.959964*500; math.Abs(float64(low)-want) > 2 {
+		t.Errorf("n = 1e6: low rank %d, normal approximation %.1f", low, want)
+	}
+}
+
+func TestMedianNormal(t *testing.T) {
 	if se, v := stats.MedianNormal(5); !math.IsNaN(se) || v != 0 {
 		t.Errorf("5 samples: %g, %g", se, v)
 	}

@@ -87,6 +87,8 @@ func TestUsageErrors(t *testing.T) {
 		{"missing arch", "--arch is required", []string{"lut", "predict", "--db", db}},
 		{"bad arch", "byte", []string{"lut", "predict", "--db", db, "--arch", "{"}},
 		{"bad budget", "-5 evaluations", []string{"search", "run", "--db", db, "--evaluations", "-5"}},
+		{"bad deadline", "is negative", []string{"search", "run", "--db", db, "--deadline", "-1s"}},
+		{"bad list", `"ks": "3" is no list of whole numbers`, []string{"lut", "predict", "--db", db, "--arch", `{"ks":3}`}},
 		{"bad levels", "-1 levels", []string{"family", "choose", "--db", db, "--levels", "-1"}},
 		{"bad power", "--power -3", []string{"lut", "import", "--db", db, "--device", "d", "--processor", "cpu", "--power", "-3", "."}},
 		{"bad format", "none of text, json, csv", []string{"lut", "list", "--db", db, "--format", "xml"}},

@@ -95,6 +95,9 @@ func searchRunCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			if f.deadline < 0 {
+				return command.Usagef("--deadline %v is negative", f.deadline)
+			}
 			if err := f.settings.Validate(); err != nil {
 				return command.UsageError{Err: err}
 			}

@@ -114,8 +114,12 @@ func (a *Arch) setKey(key string, raw json.RawMessage) error {
 // list decodes a JSON list of numbers; null inside or instead of the list is an error.
 func list[T int | float64](raw json.RawMessage) ([]T, error) {
 	var items []*T
-	if err := json.Unmarshal(raw, &items); err != nil {
-		return nil, err
+	if err := json.Unmarshal(raw, &items); err != nil { // the error speaks of Go's types
+		kind := "numbers"
+		if _, whole := any(items).([]*int); whole {
+			kind = "whole numbers"
+		}
+		return nil, fmt.Errorf("%.40q is no list of %s", raw, kind)
 	}
 	if items == nil {
 		return nil, fmt.Errorf("a list is expected")

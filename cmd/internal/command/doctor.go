@@ -35,7 +35,7 @@ func Doctor() *cli.Command {
 	var library, dir, prepared, format string
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "check this machine: ONNX Runtime, a bundle and its execution provider, the cache folder, memory, clocks, temperatures",
+		Usage: "check this machine: ONNX Runtime, a bundle and its execution provider, the cache folder, disk, memory, clocks and who may set them, temperatures",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "bundle", Usage: "check this bundle, too: `FOLDER`", Destination: &dir},
 			&cli.StringFlag{Name: "prepared", Usage: "`FOLDER` for prepared graphs, as for run", Destination: &prepared},
@@ -46,10 +46,12 @@ func Doctor() *cli.Command {
 			if err := CheckFormat(format); err != nil {
 				return err
 			}
-			found, provider := checkBundle(c.Context, dir)
-			found = append(found, checkRuntime(library, provider)...)
+			found, need := checkBundle(c.Context, dir)
+			found = append(found, checkRuntime(library, need.provider)...)
 			found = append(found, checkCache(prepared))
+			found = append(found, checkSpace(prepared, need.bytes, freeBytes))
 			found = append(found, checkHost(host.FS())...)
+			found = append(found, checkClockAccess(host.FS(), mayWrite))
 			g := &Grid{Head: []string{"check", "verdict", "found", "what to do"}}
 			problems := 0
 			for _, f := range found {
@@ -69,10 +71,20 @@ func Doctor() *cli.Command {
 	}
 }
 
-// checkBundle verifies a bundle and returns the execution provider that it asks for.
-func checkBundle(ctx context.Context, dir string) ([]finding, string) {
+// needs are what a bundle asks of a machine.
+type needs struct {
+	provider string // execution provider
+	bytes    int64  // of disk for preparing it
+}
+
+// usualNeeds are those of six levels of w1.2: their tensors, each level's own and shared parts once, took 171 and 87 MB
+// (docs/studies/runtime), and while it is prepared a bundle needs both.
+var usualNeeds = needs{"cpu", 259e6}
+
+// checkBundle verifies a bundle and returns what it needs.
+func checkBundle(ctx context.Context, dir string) ([]finding, needs) {
 	if dir == "" {
-		return nil, "cpu"
+		return nil, usualNeeds
 	}
 	f := finding{name: "bundle", verdict: checkFail, remedy: "export it again, or copy it again"}
 	b, err := bundle.Open(dir)
@@ -82,10 +94,16 @@ func checkBundle(ctx context.Context, dir string) ([]finding, string) {
 	}
 	if err != nil {
 		f.detail = err.Error()
-		return []finding{f}, "cpu"
+		return []finding{f}, usualNeeds
 	}
 	m := b.Manifest()
-	return []finding{{"bundle", checkOK, fmt.Sprintf("%d levels of %s, digest %s", len(m.Family.Levels), m.Family.Space, b.Digest()[:12]), ""}}, m.Runtime.Provider
+	need := needs{provider: m.Runtime.Provider}
+	for _, file := range m.Files {
+		if file.Path == m.Supernet { // an upper bound: each level once, and once more what they share
+			need.bytes = file.Size * int64(len(m.Family.Levels)+1)
+		}
+	}
+	return []finding{{"bundle", checkOK, fmt.Sprintf("%d levels of %s, digest %s", len(m.Family.Levels), m.Family.Space, b.Digest()[:12]), ""}}, need
 }
 
 // checkRuntime loads ONNX Runtime and runs a small block with an execution provider.

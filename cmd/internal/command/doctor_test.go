@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -31,7 +32,7 @@ func TestDoctor(t *testing.T) {
 	}
 	dir, cache := tinyBundle(t), filepath.Join(t.TempDir(), "cache")
 	code, out := doctor(t, "--bundle", dir, "--prepared", cache)
-	for _, want := range []string{"bundle", "3 levels of ofa-mbv3-w0.25-c10", "onnxruntime", "provider cpu", "a block ran in", cache} {
+	for _, want := range []string{"bundle", "3 levels of ofa-mbv3-w0.25-c10", "onnxruntime", "provider cpu", "a block ran in", cache, "disk space", "setting clocks"} {
 		if code != ExitOK || !strings.Contains(out, want) {
 			t.Errorf("exit code %d, no %q in\n%s", code, want, out)
 		}
@@ -97,5 +98,75 @@ func TestDoctorLooksAtTheMachine(t *testing.T) {
 		if f.verdict != checkOK {
 			t.Errorf("on an unknown machine: %+v", f)
 		}
+	}
+}
+
+// A provider that the library lacks is named, with what to do.
+func TestDoctorProvider(t *testing.T) {
+	if _, err := ort.FindLibrary(""); err != nil {
+		t.Skip(err)
+	}
+	for _, provider := range []string{"qnn", "warp"} { // no x86 or arm64 build of Linux has them
+		list := checkRuntime("", provider)
+		last := list[len(list)-1]
+		if last.verdict != checkFail || !strings.Contains(last.detail, provider) || !strings.Contains(last.remedy, "export for another provider") {
+			t.Errorf("%+v", list)
+		}
+	}
+}
+
+func TestDoctorSpace(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []struct {
+		free          int64
+		verdict, want string
+	}{{100e6, checkFail, "95.4 MiB free at " + dir + ", preparing takes up to 247.0 MiB"}, {300e6, checkOK, "286.1 MiB free"}, {-1, checkOK, "not told"}} {
+		asked := ""
+		f := checkSpace(filepath.Join(dir, "not", "made", "yet"), 259e6, func(d string) int64 { asked = d; return c.free })
+		if f.verdict != c.verdict || !strings.Contains(f.detail, c.want) || asked != dir || (f.verdict == checkFail) != strings.Contains(f.remedy, "--prepared") {
+			t.Errorf("%d free at %s: %+v", c.free, asked, f)
+		}
+	}
+	if n := freeBytes(dir); runtime.GOOS == "linux" && n <= 0 {
+		t.Errorf("%d bytes free at %s", n, dir)
+	}
+	if n := freeBytes(filepath.Join(dir, "nowhere")); n != -1 {
+		t.Errorf("%d bytes free nowhere", n)
+	}
+}
+
+// Trees of files that may be written to, may not, and do not exist.
+func TestDoctorSettingClocks(t *testing.T) {
+	file := func(text string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(text + "\n")} }
+	cpu := "sys/devices/system/cpu/cpufreq/policy0/"
+	board := fstest.MapFS{
+		cpu + "scaling_governor": file("schedutil"), cpu + "scaling_min_freq": file("100000"), cpu + "scaling_max_freq": file("200000"),
+		"sys/class/devfreq/17000000.gv11b/governor": file("nvhost_podgov"), "sys/class/devfreq/17000000.gv11b/cur_freq": file("114750000"),
+		"var/lib/nvpmodel/status": file("pmode:0002"), "etc/nvpmodel.conf": file("< POWER_MODEL ID=2 NAME=MODE_15W_6CORE >"),
+	}
+	for name, c := range map[string]struct {
+		tree          fstest.MapFS
+		may           func(string) bool
+		verdict, want string
+	}{
+		"root":           {board, func(string) bool { return true }, checkOK, "allowed"},
+		"a user":         {board, func(string) bool { return false }, checkWarn, "/" + cpu + "scaling_governor and 3 more files"},
+		"only the GPU's": {board, func(n string) bool { return strings.HasPrefix(n, cpu) }, checkWarn, "write /sys/class/devfreq/17000000.gv11b/governor"},
+		"no clocks":      {fstest.MapFS{}, func(string) bool { return false }, checkOK, "none to set"},
+	} {
+		f := checkClockAccess(c.tree, c.may)
+		if f.verdict != c.verdict || !strings.Contains(f.detail, c.want) || (f.verdict == checkWarn) != strings.Contains(f.remedy, "nvpmodel and jetson_clocks as root") {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	path := filepath.Join(t.TempDir(), "governor")
+	if mayWrite(path) { // it takes names below the root folder, which "/" + path is, too
+		t.Error("a file that does not exist may be written to")
+	}
+	if err := os.WriteFile(path, []byte("performance"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := os.ReadFile(path); !mayWrite(path) || err != nil || string(text) != "performance" {
+		t.Errorf("%q, %v", text, err)
 	}
 }

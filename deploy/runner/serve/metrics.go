@@ -1,7 +1,6 @@
 package serve
 
 import (
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -13,17 +12,24 @@ import (
 	"github.com/dynofa/dynofa/deploy/trace"
 )
 
-// metrics answers GET /metrics in Prometheus' text format 0.0.4. Names and units follow
-// https://prometheus.io/docs/practices/naming/.
-func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+// metrics answers GET /metrics, in the format with native histograms if that is asked for, else in the text format. Names
+// and units follow https://prometheus.io/docs/practices/naming/.
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Vary", "Accept")
+	if wantsProto(r.Header.Get("Accept")) {
+		w.Header().Set("Content-Type", protoFormat)
+		p := &proto{}
+		s.writeMetrics(p)
+		_, _ = w.Write(p.bytes()) // who asked may have gone
+		return
+	}
+	w.Header().Set("Content-Type", textFormat)
 	var b strings.Builder
-	s.writeMetrics(&b)
-	_, _ = io.WriteString(w, b.String()) // who asked may have gone
+	s.writeMetrics(&text{&b})
+	_, _ = io.WriteString(w, b.String())
 }
 
-func (s *Server) writeMetrics(b *strings.Builder) {
-	p := &printer{b}
+func (s *Server) writeMetrics(p printer) {
 	p.head("dynofa_build_info", "gauge", "The program and the bundle it runs.")
 	p.value("dynofa_build_info", 1, "version", s.cfg.Program, "goversion", runtime.Version(), "model", s.cfg.Name, "model_version", s.cfg.Version)
 
@@ -83,41 +89,6 @@ func (s *Server) writeMetrics(b *strings.Builder) {
 		p.head("process_resident_memory_bytes", "gauge", "Resident memory.")
 		p.value("process_resident_memory_bytes", rss)
 	}
-}
-
-// printer writes the text format.
-type printer struct{ w io.Writer }
-
-func (p *printer) head(name, kind, help string) {
-	fmt.Fprintf(p.w, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kind)
-}
-
-// value writes one sample with labels, given as names and values in turn.
-func (p *printer) value(name string, v float64, labels ...string) {
-	var pairs []string
-	for i := 0; i < len(labels); i += 2 {
-		pairs = append(pairs, labels[i]+`="`+escape(labels[i+1])+`"`)
-	}
-	if len(pairs) > 0 {
-		name += "{" + strings.Join(pairs, ",") + "}"
-	}
-	fmt.Fprintf(p.w, "%s %s\n", name, strconv.FormatFloat(v, 'g', -1, 64))
-}
-
-func (p *printer) histogram(name string, h *histogram, labels ...string) {
-	total := uint64(0)
-	for i, bound := range buckets {
-		total += h.counts[i]
-		p.value(name+"_bucket", float64(total), append(slices.Clone(labels), "le", strconv.FormatFloat(bound, 'g', -1, 64))...)
-	}
-	p.value(name+"_bucket", float64(h.n), append(slices.Clone(labels), "le", "+Inf")...)
-	p.value(name+"_sum", h.sum, labels...)
-	p.value(name+"_count", float64(h.n), labels...)
-}
-
-// escape writes a label's value as the format wants it.
-func escape(s string) string {
-	return strings.NewReplacer(`\`, `\\`, "\n", `\n`, `"`, `\"`).Replace(strings.ToValidUTF8(s, "?"))
 }
 
 // residentBytes returns the process's resident memory, on Linux.

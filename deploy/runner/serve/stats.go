@@ -14,6 +14,7 @@ var buckets = []float64{1e-4, 1.6e-4, 2.5e-4, 4e-4, 6.3e-4, 1e-3, 1.6e-3, 2.5e-3
 
 // histogram counts durations in buckets; the last count is of those above all bounds.
 type histogram struct {
+	native native
 	counts [27]uint64
 	sum    float64
 	n      uint64
@@ -26,6 +27,7 @@ func (h *histogram) add(d time.Duration) {
 		i++
 	}
 	h.counts[i]++
+	h.native.add(s)
 	h.sum += s
 	h.n++
 }

@@ -3,6 +3,7 @@ package lut
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
@@ -19,6 +20,21 @@ type Key struct {
 
 // String returns "r=176 mbconv in=...".
 func (k Key) String() string { return fmt.Sprintf("r=%d %v", k.Resolution, k.Block) }
+
+// ParseKey reads what String writes.
+func ParseKey(s string) (Key, error) {
+	text, block, _ := strings.Cut(s, " ")
+	number, ok := strings.CutPrefix(text, "r=")
+	r, err := strconv.Atoi(number)
+	if !ok || err != nil || r != 0 && checkResolution(r) != nil || strconv.Itoa(r) != number {
+		return Key{}, fmt.Errorf("lut: key %.200q does not begin with a resolution, such as r=176", s)
+	}
+	b, err := supernet.ParseBlock(block)
+	if err != nil {
+		return Key{}, fmt.Errorf("lut: key: %w", err)
+	}
+	return Key{r, b}, nil
+}
 
 // Compare orders keys by resolution, then by the block's text form. It does not allocate where both
 // blocks are valid, so that a million entries are sorted in seconds.

@@ -27,6 +27,7 @@ type profileFlags struct {
 	db, space, library              string
 	resolutions, networkResolutions string
 	clock, coRunner, neighbours     string
+	only                            string
 	sweep                           cli.StringSlice
 	period                          time.Duration
 	clocks                          clockFlags
@@ -58,6 +59,7 @@ func (f *profileFlags) flags() []cli.Flag {
 		command.DeviceFlag(&p.Device, "host"),
 		command.ProcessorFlag(&p.Processor, "cpu"),
 		&cli.StringFlag{Name: "resolutions", Usage: "input resolutions, `R,R,...`; default the smallest and largest of the space", Destination: &f.resolutions},
+		&cli.StringFlag{Name: "only", Usage: "measure these `BLOCKS` again and put them into the newest table of the operating point: entries as lut show and a run's drift warning name them, separated by ; or @FILE with one a line", Destination: &f.only},
 		&cli.IntFlag{Name: "threads", Usage: "threads of one inference", Value: 1, Destination: &p.Threads},
 		&cli.IntFlag{Name: "batch", Usage: "pictures per inference", Value: 1, Destination: &p.Batch},
 		&cli.StringFlag{Name: "ep", Usage: "execution provider", Value: "cpu", Destination: &p.Provider},
@@ -97,6 +99,14 @@ func (f *profileFlags) action(c *cli.Context) error {
 	}
 	if f.networkResolutions != "" {
 		if f.cfg.NetworkResolutions, err = command.ParseInts("network-resolutions", f.networkResolutions); err != nil {
+			return err
+		}
+	}
+	if f.only != "" {
+		if f.resolutions != "" || f.period != 0 || len(f.sweep.Value()) > 0 {
+			return command.Usagef("--only says what is measured: it goes without --resolutions, --sweep and --period")
+		}
+		if f.cfg.Only, err = parseOnly(f.only); err != nil {
 			return err
 		}
 	}
@@ -198,7 +208,9 @@ func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study,
 		return 0, nil, err
 	}
 	journal := study.Profile(digest)
-	cfg.Journal = journal
+	if len(cfg.Only) == 0 { // a few entries take seconds
+		cfg.Journal = journal
+	}
 	meter := ort.NewBatchMeter(rt, cfg.Space, options, cfg.Seed, cfg.Point.Batch)
 	result, err := profile.Run(c.Context, cfg, meter)
 	if err != nil {
@@ -206,6 +218,10 @@ func (f *profileFlags) measureOne(c *cli.Context, rt *ort.Runtime, study *study,
 			err = fmt.Errorf("%w; the same command goes on after the last complete round", err)
 		}
 		return 0, nil, err
+	}
+	if len(cfg.Only) > 0 {
+		id, table, err = replaceEntries(c.Context, study, result.Table)
+		return id, table, err
 	}
 	store := journal.Finish
 	if !result.Complete { // the rounds stay, so that the same command goes on

@@ -132,3 +132,54 @@ func TestProfileSetsClocks(t *testing.T) {
 		t.Errorf("afterwards %s..%s kHz", low, high)
 	}
 }
+
+// TestProfileOnly measures two entries of a table again: a new table has them, everything else is as it was.
+func TestProfileOnly(t *testing.T) {
+	needRuntime(t)
+	db := filepath.Join(t.TempDir(), "s.db")
+	succeed(t, small(db, "--rounds", "5")...)
+	study, err := sqlite.Open(t.Context(), db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer study.Close()
+	old, err := study.Table(t.Context(), lut.Query{ID: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	only := old.Entries[3].Key.String() + "; " + old.Entries[50].Key.String()
+	command := []string{"lut", "profile", "--db", db, "--space", "ofa-mbv3-w0.25-c10", "--seams", "1", "--rounds", "6", "--only"}
+	succeed(t, append(command, only)...)
+	merged, err := study.Table(t.Context(), lut.Query{ID: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range merged.Entries {
+		want := 5
+		if i == 3 || i == 50 {
+			want = 6
+		}
+		if e.Key != old.Entries[i].Key || e.Latency.N != want {
+			t.Errorf("%v has %d samples, want %d", e.Key, e.Latency.N, want)
+		}
+	}
+	if len(merged.Networks) != len(old.Networks) || !strings.Contains(strings.Join(merged.Warnings, "; "), "2 of 96 entries were measured again") {
+		t.Errorf("%d networks; warnings %q", len(merged.Networks), merged.Warnings)
+	}
+	for want, args := range map[string][]string{
+		"does not begin with a resolution": append(command, "stem"), "twice": append(command, only+";"+only), "goes without": append(command, only, "--resolutions", "32"),
+		"names no entry": append(command, ";"),
+	} {
+		if code, _, stderr := dynofa(t, args...); code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("exit code %d, want 2 with %q in %s", code, want, stderr)
+		}
+	}
+	for want, args := range map[string][]string{
+		"no table takes the entries": append(command, only, "--threads", "2"), "no such file": append(command, "@nowhere"),
+		"there is no measured table": append(command, only, "--device", "other"), "the space has no block": append(command, strings.ReplaceAll(only, "r=32", "r=64")),
+	} {
+		if code, _, stderr := dynofa(t, args...); code != 1 && code != 2 || !strings.Contains(stderr, want) {
+			t.Errorf("exit code %d, want a failure with %q in %s", code, want, stderr)
+		}
+	}
+}

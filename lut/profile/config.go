@@ -19,6 +19,10 @@ type Config struct {
 	Space       *supernet.Space
 	Resolutions []int // input resolutions; default the smallest and the largest of the space's
 
+	// Only are the entries that are wanted, of one of Resolutions each; nil: every block of the space. The table then has these alone,
+	// and no judgement of sums. What else the protocol needs is measured with them, see lut.Table.Replace.
+	Only []lut.Key
+
 	Networks           int   // whole networks, drawn at random; default 12, negative none
 	NetworkResolutions []int // theirs, in turn; default Resolutions. Those between are interpolated.
 	Calibrate          int   // networks, drawn by the seed, that Table.Calibration is fitted to, at most 5; default 5 but at most half, negative: nothing is judged
@@ -127,6 +131,12 @@ const (
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {
+	if len(c.Only) > 0 {
+		if len(c.Resolutions) == 0 {
+			c.Resolutions = resolutionsOfKeys(c.Only)
+		}
+		c.Networks, c.Calibrate = -1, -1
+	}
 	if len(c.Resolutions) == 0 && c.Space != nil && len(c.Space.Resolutions) > 0 {
 		rs := c.Space.Resolutions
 		c.Resolutions = slices.Compact([]int{rs[0], rs[len(rs)-1]})
@@ -172,6 +182,7 @@ func (c Config) Validate() error {
 	}
 	check(c.Space == nil, "no space given")
 	check(c.Space != nil && len(c.Resolutions) == 0, "no resolutions given")
+	check(len(c.Only) > 0 && !slices.Equal(resolutionsOfKeys(c.Only), slices.Sorted(slices.Values(c.Resolutions))), "entries of resolutions %v are wanted, but %v are measured", resolutionsOfKeys(c.Only), c.Resolutions)
 	check(c.Rounds < 0 || c.Rounds > maxRounds, "%d rounds are outside [0, %d]", c.Rounds, maxRounds)
 	check(c.MaxRounds < 1 || c.MaxRounds > maxRounds, "at most %d rounds: outside [1, %d]", c.MaxRounds, maxRounds)
 	check(c.Warmup > maxRounds, "%d warm-up rounds are above %d", c.Warmup, maxRounds)

@@ -87,6 +87,11 @@ func newPlan(c Config) (*plan, error) {
 	if err := p.drawPairs(c.Space, c.Resolutions, c.Seams); err != nil {
 		return nil, err
 	}
+	if len(c.Only) > 0 {
+		if err := p.restrict(c.Only); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	p.networks, err = drawNetworks(c.Space, c.NetworkResolutions, c.Seed, c.Networks, streamNetworks)
 	return p, err

@@ -36,6 +36,9 @@ func (r *run) table() (*lut.Table, error) {
 	var missing []string
 	var apart []lut.Entry
 	for u, target := range r.plan.targets {
+		if len(r.Only) > 0 && !slices.Contains(r.Only, lut.Key{Resolution: target.resolution, Block: target.block}) {
+			continue // measured for the protocol
+		}
 		if summaries[u].N == 0 {
 			missing = append(missing, r.plan.name(u))
 			continue
@@ -73,7 +76,7 @@ func (r *run) table() (*lut.Table, error) {
 	gradeTable(t, caps)
 	t.Sort()
 	t.Provenance = slices.Concat(r.Facts, r.facts(summaries[r.plan.null()]), r.conditions.facts(), seamFacts)
-	if len(t.Entries) == len(r.plan.targets) {
+	if len(t.Entries) == len(r.plan.targets) && len(r.Only) == 0 {
 		facts, err := r.judge(t, r.judgedBy(t, apart))
 		if err != nil {
 			return nil, err

@@ -86,7 +86,7 @@ func NewLadder(cfg LadderConfig) (*Ladder, error) {
 	}
 	n := cfg.Levels.Len()
 	l := &Ladder{cfg: cfg, total: host.ReadMachine(cfg.FS).MemoryBytes, scores: make([]float64, n), uses: make([]int64, n), patience: firstPatience, calm: mostPatience, refused: -1}
-	cfg.Levels.Admit(l.admit)
+	cfg.Levels.Admit(l.Admits)
 	return l, nil
 }
 
@@ -97,8 +97,8 @@ func (l *Ladder) Dropped() int {
 	return l.dropped
 }
 
-// admit says whether a level may be loaded now. It looks afresh, since several may be loaded between two samples.
-func (l *Ladder) admit(level int) bool {
+// Admits says whether a level may be loaded now. It looks afresh, since several may be loaded between two samples.
+func (l *Ladder) Admits(level int) bool {
 	m := host.ReadMemoryLimit(l.cfg.FS)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,0 +1,196 @@
+package monitor
+
+import (
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/dynofa/dynofa/deploy/runner"
+	"github.com/dynofa/dynofa/deploy/trace"
+	"github.com/dynofa/dynofa/lut"
+	"github.com/dynofa/dynofa/search/family"
+)
+
+// DriftConfig says when latencies have left what the table predicts. Family and Processor are required.
+type DriftConfig struct {
+	Family    *family.Family
+	Processor string
+	// Band is by how much the median of observed over predicted latency may be off 1, as a factor: with 0.25 a level drifts above 1.25
+	// and below 1/1.25. It is back within half of that. Default 0.25.
+	Band float64
+	// Window is the number of a level's last inferences whose median counts; default 64.
+	Window int
+	Next   runner.Recorder // gets every record, too; nil: nobody
+	Logger *slog.Logger    // nil: discard
+}
+
+// Drift compares, level by level, what inferences take with what the table says. It is a run's Recorder.
+type Drift struct {
+	cfg DriftConfig
+
+	mu     sync.Mutex
+	levels []drifting
+}
+
+var _ runner.Recorder = (*Drift)(nil)
+
+type drifting struct {
+	predicted float64 // nanoseconds
+	ratios    []float64
+	next      int
+	since     int // records since the median was computed
+	ratio     float64
+	out       bool
+	left      uint64 // how often it went out
+}
+
+// NewDrift returns a detector. It returns an error for an unusable configuration.
+func NewDrift(cfg DriftConfig) (*Drift, error) {
+	if cfg.Band == 0 {
+		cfg.Band = 0.25
+	}
+	if cfg.Window == 0 {
+		cfg.Window = 64
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Family == nil || !(cfg.Band > 0) || cfg.Window < 8 || cfg.Window > 1<<20 {
+		return nil, fmt.Errorf("monitor: drift: a family, a band above 0 (%g) and a window of at least 8 (%d) are required", cfg.Band, cfg.Window)
+	}
+	d := &Drift{cfg: cfg}
+	for i := range cfg.Family.Levels {
+		l, ok := cfg.Family.Latency(i, cfg.Processor)
+		if !ok {
+			return nil, fmt.Errorf("monitor: drift: the family has no latencies on processor %q", cfg.Processor)
+		}
+		d.levels = append(d.levels, drifting{predicted: float64(l.Latency)})
+	}
+	return d, nil
+}
+
+// Flush implements runner.Recorder.
+func (d *Drift) Flush() error {
+	if d.cfg.Next == nil {
+		return nil
+	}
+	return d.cfg.Next.Flush()
+}
+
+// Write implements runner.Recorder.
+func (d *Drift) Write(r trace.Record) error {
+	if r.Outcome.Answered() && r.Decision.Level < len(d.levels) {
+		d.observe(r.Decision.Level, float64(r.End-r.Start))
+	}
+	if d.cfg.Next == nil {
+		return nil
+	}
+	return d.cfg.Next.Write(r)
+}
+
+// observe takes in an inference. The median is computed eight times per window.
+func (d *Drift) observe(level int, took float64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := &d.levels[level]
+	if len(l.ratios) < d.cfg.Window {
+		l.ratios = append(l.ratios, took/l.predicted)
+	} else {
+		l.ratios[l.next] = took / l.predicted
+		l.next = (l.next + 1) % d.cfg.Window
+	}
+	if l.since++; len(l.ratios) < d.cfg.Window || l.since < d.cfg.Window/8 {
+		return
+	}
+	l.since = 0
+	sorted := slices.Sorted(slices.Values(l.ratios))
+	l.ratio = sorted[len(sorted)/2]
+	band := d.cfg.Band
+	if l.out {
+		band /= 2 // back within half of the band
+	}
+	switch out := l.ratio > 1+band || l.ratio < 1/(1+band); {
+	case out && !l.out:
+		l.out, l.left = true, l.left+1
+		blocks := d.blocks()
+		d.cfg.Logger.Warn("latency has left what the table predicts", "levels", d.names(), "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio),
+			"blocks", len(blocks), "measure", "dynofa lut profile --only '"+strings.Join(blocks, "; ")+"'")
+	case !out && l.out:
+		l.out = false
+		d.cfg.Logger.Info("latency is what the table predicts again", "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio))
+	}
+}
+
+// LevelDrift is how a level is doing.
+type LevelDrift struct {
+	Level int
+	Ratio float64 // median of observed over predicted; 0 before a window is full
+	Out   bool    // of the band
+	Left  uint64  // how often it left the band
+}
+
+// Levels returns every level.
+func (d *Drift) Levels() []LevelDrift {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := make([]LevelDrift, len(d.levels))
+	for i, l := range d.levels {
+		all[i] = LevelDrift{i, l.ratio, l.out, l.left}
+	}
+	return all
+}
+
+// names lists the levels that are out.
+func (d *Drift) names() string {
+	var names []string
+	for i, l := range d.levels {
+		if l.out {
+			names = append(names, fmt.Sprint(i))
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// Blocks returns the entries of the table to measure again, in the form of lut profile's --only: those that levels out of the band
+// have and no level that is known to be within it; all of the former if every one of them is shared.
+func (d *Drift) Blocks() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.blocks()
+}
+
+func (d *Drift) blocks() []string {
+	space, err := d.cfg.Family.Supernet()
+	if err != nil {
+		return nil // the family was validated
+	}
+	var suspects []lut.Key
+	cleared := map[lut.Key]bool{}
+	for i, l := range d.levels {
+		a := d.cfg.Family.Levels[i].Arch
+		blocks, err := space.Blocks(a)
+		if err != nil || !l.out && l.ratio == 0 {
+			continue
+		}
+		for _, b := range blocks {
+			if k := (lut.Key{Resolution: a.R, Block: b}); l.out {
+				suspects = append(suspects, k)
+			} else {
+				cleared[k] = true
+			}
+		}
+	}
+	slices.SortFunc(suspects, lut.Key.Compare)
+	suspects = slices.Compact(suspects)
+	left := slices.DeleteFunc(slices.Clone(suspects), func(k lut.Key) bool { return cleared[k] })
+	if len(left) == 0 {
+		left = suspects
+	}
+	var names []string
+	for _, k := range left {
+		names = append(names, k.String())
+	}
+	return names
+}

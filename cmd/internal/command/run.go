@@ -9,10 +9,12 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/runner"
+	"github.com/dynofa/dynofa/deploy/runner/monitor"
 	"github.com/dynofa/dynofa/deploy/runner/systemd"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/lut/load"
@@ -22,7 +24,13 @@ import (
 type runOptions struct {
 	images, labels, library, policy, accuracy string
 	arrivals, trace, loads, format, prepared  string
-	signer, listen, model                     string
+	signer, listen, model, control            string
+	frames, frameSize, frameFormat, answers   string
+	pending                                   int
+	health                                    *runner.Health
+	fed                                       *feeding
+	ladder                                    *monitor.Ladder
+	watching                                  *watching
 	params                                    cli.StringSlice
 	threads                                   int
 	cfg                                       runner.Config
@@ -37,7 +45,13 @@ func Run(version string) *cli.Command {
 		Usage:     "run a bundle on this machine: real inference, switched by the bundle's policy",
 		ArgsUsage: "BUNDLE",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "images", Usage: "`PICTURES` to classify: " + PicturesUsage + ", or builtin for drawn ones", Destination: &o.images},
+			&cli.StringFlag{Name: "images", Usage: "`PICTURES` to classify: " + PicturesUsage + ", or builtin for drawn ones; - takes names of picture files from standard input, one a line", Destination: &o.images},
+			&cli.StringFlag{Name: "frames", Usage: "raw frames as requests instead, from the pipe, file or V4L2 `DEVICE`; - is standard input", Destination: &o.frames},
+			&cli.StringFlag{Name: "frame-size", Usage: "`WIDTHxHEIGHT` of the frames", Destination: &o.frameSize},
+			&cli.StringFlag{Name: "frame-format", Usage: "`FORMAT` of the frames: rgb24, bgr24, rgba, grey, yuyv, nv12, i420", Value: string(images.RGB24), Destination: &o.frameFormat},
+			&cli.IntFlag{Name: "pending", Usage: "frames or named pictures that may wait at a time; the source is not read beyond", Value: 4, Destination: &o.pending},
+			&cli.StringFlag{Name: "answers", Usage: "write a line of CSV for each frame or named picture to `FILE`; - is standard output", Destination: &o.answers},
+			&cli.StringFlag{Name: "control", Usage: "`FILE` with limits in JSON, such as {\"limit\": \"30ms\", \"deadline\": \"50ms\", \"min_accuracy\": \"76%\", \"power_mode\": \"15W\"}: read at the start, when it changes and at SIGHUP", Destination: &o.control},
 			&cli.StringFlag{Name: "labels", Usage: "`FILE` with the pictures' classes, if folders do not tell", Destination: &o.labels},
 			&cli.StringFlag{Name: "policy", Usage: "another `POLICY` than the bundle's", Destination: &o.policy},
 			ParamFlag(&o.params),
@@ -67,6 +81,7 @@ func Run(version string) *cli.Command {
 }
 
 func (o *runOptions) run(c *cli.Context, dir string) error {
+	o.health = runner.NewHealth()
 	if err := o.checkSource(); err != nil {
 		return err
 	}
@@ -94,7 +109,7 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	for _, s := range schedule {
 		o.cfg.Loads = append(o.cfg.Loads, trace.Load{What: s.Spec.String(), Span: trace.Span{From: s.From, To: s.To}})
 	}
-	closePictures, err := o.open()
+	closePictures, err := o.open(c)
 	if err != nil {
 		return err
 	}
@@ -114,12 +129,15 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	defer o.service(c)()
 	do := func(ctx context.Context) (*runner.Report, error) {
 		o.ready(c)
+		if o.fed != nil {
+			return o.feed(ctx, c.App.Writer)
+		}
 		return runner.Run(ctx, o.cfg)
 	}
 	if o.listen != "" {
 		do = func(ctx context.Context) (*runner.Report, error) { return o.serve(ctx, c, b) }
 	}
-	report, err := o.record(c.Context, schedule, do)
+	report, err := o.record(c, schedule, do)
 	if err != nil {
 		return err
 	}
@@ -128,17 +146,35 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 
 // checkSource refuses command lines without requests, or with two sources of them.
 func (o *runOptions) checkSource() error {
-	if o.listen == "" {
-		return Required("images", o.images)
+	sources := 0
+	for _, s := range []string{o.images, o.frames, o.listen} {
+		if s != "" {
+			sources++
+		}
 	}
-	if o.images != "" {
-		return Usagef("either --images or --listen")
+	switch {
+	case sources == 0:
+		return Required("images", o.images)
+	case sources > 1:
+		return Usagef("one of --images, --frames and --listen")
+	case o.pending < 1:
+		return Usagef("--pending %d is below 1", o.pending)
+	case o.answers != "" && o.frames == "" && o.images != stdinName:
+		return Usagef("--answers goes with --frames, or --images -")
 	}
 	return nil
 }
 
-// open opens the pictures that the requests ask about; with --listen they come with the requests.
-func (o *runOptions) open() (func() error, error) {
+// open opens the pictures that the requests ask about; with --listen, --frames and names on standard input they come with the requests.
+func (o *runOptions) open(c *cli.Context) (func() error, error) {
+	var err error
+	if o.fed, err = o.openFeed(c.App.Reader); err != nil {
+		return nil, err
+	}
+	if o.fed != nil {
+		o.cfg.Inbox = runner.NewInbox(o.pending, nil)
+		return o.fed.close, nil
+	}
 	if o.listen != "" {
 		o.cfg.Inbox = runner.NewInbox(0, nil) // says that requests come from outside; the server has its own
 		return func() error { return nil }, nil
@@ -206,16 +242,21 @@ func (o *runOptions) load(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime) (fu
 		fmt.Fprintf(c.App.ErrWriter, "%s: prepared files in %s were damaged and have been made again\n", c.App.Name, cache)
 	}
 	o.cfg.Pool = pool
-	if o.listen != "" { // level 0 answers while the others come
-		return loadBehind(c, pool), nil
+	if err := o.newLadder(c, pool); err != nil {
+		return nil, errors.Join(err, pool.Close())
 	}
+	var behind []int
 	for level := 1; level < pool.Len(); level++ {
+		if o.listen != "" || !o.ladder.Admits(level) { // level 0 answers while the others come
+			behind = append(behind, level)
+			continue
+		}
 		if err := pool.Load(level); err != nil {
 			return nil, errors.Join(err, pool.Close())
 		}
 	}
 	ort.Trim()
-	return pool.Close, nil
+	return o.loadBehind(c, pool, behind), nil
 }
 
 // cacheFolder returns where prepared bundles lie: the argument, the folder that systemd gives a service,
@@ -268,7 +309,8 @@ func (o *runOptions) configure(b *bundle.Bundle) error {
 }
 
 // record runs with the trace and the co-running load that were asked for.
-func (o *runOptions) record(ctx context.Context, schedule load.Schedule, do func(context.Context) (*runner.Report, error)) (*runner.Report, error) {
+func (o *runOptions) record(c *cli.Context, schedule load.Schedule, do func(context.Context) (*runner.Report, error)) (*runner.Report, error) {
+	ctx := c.Context
 	if o.trace != "" {
 		header, err := o.cfg.Header()
 		if err != nil {
@@ -285,6 +327,12 @@ func (o *runOptions) record(ctx context.Context, schedule load.Schedule, do func
 		}
 		o.cfg.Trace = w
 	}
+	w, err := o.watch(c)
+	if err != nil {
+		return nil, err
+	}
+	defer w.stop()
+	o.watching = w
 	loads, err := schedule.Prepare(ctx)
 	if err != nil {
 		return nil, err
@@ -296,6 +344,9 @@ func (o *runOptions) record(ctx context.Context, schedule load.Schedule, do func
 	cancel()
 	if loadErr := loads.Stop(); err == nil && ctx.Err() == nil {
 		err = loadErr
+	}
+	if report != nil {
+		report.Notes = append(report.Notes, w.notes()...)
 	}
 	return report, err
 }

@@ -10,7 +10,6 @@ import (
 
 	"github.com/dynofa/dynofa/datasets/host"
 	"github.com/dynofa/dynofa/deploy/bundle"
-	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/runner"
 	"github.com/dynofa/dynofa/deploy/runner/serve"
 )
@@ -20,6 +19,7 @@ func (o *runOptions) serve(ctx context.Context, c *cli.Context, b *bundle.Bundle
 	files := host.FS()
 	s, err := serve.New(serve.Config{
 		Run: o.cfg, Name: o.model, Version: b.Digest()[:12], Program: o.cfg.Program,
+		Monitor: o.watching.monitor, Drift: o.watching.drift,
 		State:  func() host.State { return host.ReadState(files) },
 		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)),
 	})
@@ -42,17 +42,13 @@ func (o *runOptions) serve(ctx context.Context, c *cli.Context, b *bundle.Bundle
 	return s.Serve(ctx, l)
 }
 
-// loadBehind loads the levels above the first in the background. The function that it returns stops that
+// loadBehind loads levels in the background, and those that are asked for later. The function that it returns stops that
 // and closes all.
-func loadBehind(c *cli.Context, pool *runner.Pool) func() error {
+func (o *runOptions) loadBehind(c *cli.Context, pool *runner.Pool, levels []int) func() error {
 	ctx, cancel := context.WithCancel(c.Context)
-	var levels []int
-	for level := 1; level < pool.Len(); level++ {
-		levels = append(levels, level)
-	}
 	pool.LoadBehind(ctx, func(level int, err error) {
 		fmt.Fprintf(c.App.ErrWriter, "%s: level %d cannot be loaded: %v\n", c.App.Name, level, err)
+		o.health.Raise(runner.Alarm{Reason: runner.ReasonSessionFailed, Detail: err.Error()})
 	}, levels...)
-	ort.Trim()
 	return func() error { cancel(); return pool.Close() }
 }

@@ -191,7 +191,7 @@ func TestRunListen(t *testing.T) {
 
 func TestRunListenUsage(t *testing.T) {
 	for line, message := range map[string]string{
-		"run . --listen :0 --images builtin": "either --images or --listen",
+		"run . --listen :0 --images builtin": "one of --images, --frames and --listen",
 		"run .":                              "--images is required",
 	} {
 		var out bytes.Buffer

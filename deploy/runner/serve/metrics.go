@@ -83,6 +83,7 @@ func (s *Server) writeMetrics(p printer) {
 		p.value("dynofa_http_responses_total", float64(s.codes.n[c]), "code", strconv.Itoa(c))
 	}
 	s.codes.mu.Unlock()
+	s.device(p)
 	p.head("go_goroutines", "gauge", "Goroutines that exist.")
 	p.value("go_goroutines", float64(runtime.NumGoroutine()))
 	if rss, ok := residentBytes(); ok {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image/png"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/host"
@@ -25,6 +27,7 @@ import (
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/runner"
+	"github.com/dynofa/dynofa/deploy/runner/monitor"
 	"github.com/dynofa/dynofa/deploy/runner/serve"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
@@ -560,6 +563,62 @@ func TestNewRefuses(t *testing.T) {
 		change(&cfg)
 		if _, err := serve.New(cfg); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// A power mode that the device refuses is a conflict; the other limits are in force.
+func TestControlPowerMode(t *testing.T) {
+	control := runner.NewControl(0, 0, 0)
+	control.OnPowerMode(func(mode string) error {
+		if mode == "20W" {
+			return errors.New("refused by nvpmodel")
+		}
+		return nil
+	})
+	fx := start(t, func(c *serve.Config) { c.Run.Control = control })
+	for body, want := range map[string]int{`{"power_mode":"20W","limit":"7ms"}`: 409, `{"power_mode":"15W"}`: 200} {
+		if status, _, answer := fx.do(t, "PUT", "/control", body, "Content-Type", "application/json"); status != want {
+			t.Errorf("%s: %d %s", body, status, answer)
+		}
+	}
+	if control.PowerMode() != "15W" || control.Limit() != 7*time.Millisecond {
+		t.Errorf("power mode %q, limit %v", control.PowerMode(), control.Limit())
+	}
+}
+
+// The device's and the drift's metrics are there where somebody measures them.
+func TestDeviceMetrics(t *testing.T) {
+	files := fstest.MapFS{}
+	for name, text := range map[string]string{
+		"sys/class/thermal/thermal_zone0/type": "CPU-therm", "sys/class/thermal/thermal_zone0/temp": "41500",
+		"sys/class/hwmon/hwmon4/name": "ina3221", "sys/class/hwmon/hwmon4/in1_label": "VDD_IN", "sys/class/hwmon/hwmon4/in1_input": "5000", "sys/class/hwmon/hwmon4/curr1_input": "1000",
+	} {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	health := runner.NewHealth()
+	var drift *monitor.Drift
+	var m *monitor.Monitor
+	fx := start(t, func(c *serve.Config) {
+		var err error
+		if m, err = monitor.New(monitor.Config{FS: files, Health: health}); err != nil {
+			t.Fatal(err)
+		}
+		if drift, err = monitor.NewDrift(monitor.DriftConfig{Family: c.Run.Family, Processor: c.Run.Family.Processors()[0], Window: 8}); err != nil {
+			t.Fatal(err)
+		}
+		c.Run.Health, c.Run.Trace, c.Monitor, c.Drift = health, drift, m, drift
+	})
+	m.Sample()
+	health.Raise(runner.Alarm{Reason: runner.ReasonSensorLost, Detail: "a test"})
+	for range 10 {
+		fx.do(t, "POST", inferPath, tensorJSON(4, 1, ""))
+	}
+	_, _, body := fx.do(t, "GET", "/metrics", "")
+	for _, want := range []string{`dynofa_alarms_total{reason="runner-sensor-lost"} 1`, `dynofa_temperature_celsius{zone="CPU-therm"} 41.5`, `dynofa_rail_watts{rail="VDD_IN"} 5`,
+		`dynofa_rail_joules_total{rail="VDD_IN"} 0`, `dynofa_drift{level="0"}`, `dynofa_drift_ratio{level="`, `dynofa_sensors_lost 0`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("no %s in\n%s", want, body)
 		}
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/dynofa/dynofa/datasets/host"
 	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/deploy/runner"
+	"github.com/dynofa/dynofa/deploy/runner/monitor"
 	"github.com/dynofa/dynofa/deploy/trace"
 )
 
@@ -37,6 +38,9 @@ type Config struct {
 	MaxAtOnce  int           // requests for inference at a time, others are refused; default 32
 	Timeout    time.Duration // for reading a request, and again for answering it; default 30 s
 	DrainAfter time.Duration // how long Serve waits for requests under way at its end; default 10 s
+	// Monitor and Drift are what /metrics tells about the device and about drift; nil: nothing.
+	Monitor *monitor.Monitor
+	Drift   *monitor.Drift
 	// State reads clocks and temperatures for the status page; nil: it shows none.
 	State  func() host.State
 	Logger *slog.Logger // nil: discard

@@ -1,0 +1,173 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/deploy/ort"
+	"github.com/dynofa/dynofa/deploy/runner"
+	"github.com/dynofa/dynofa/deploy/runner/monitor"
+)
+
+// watching is what goes on beside a run: the monitor with its ladder, the control file, the drift of latencies.
+type watching struct {
+	monitor *monitor.Monitor
+	drift   *monitor.Drift
+	cancel  context.CancelFunc
+	group   sync.WaitGroup
+}
+
+// watch starts what goes on beside the run and connects it to the configuration.
+func (o *runOptions) watch(c *cli.Context) (*watching, error) {
+	var out io.Writer = c.App.ErrWriter
+	var terminal *screen
+	if width, ok := terminalWidth(out); ok && o.listen == "" {
+		terminal = &screen{w: out, width: width}
+		out = terminal
+	}
+	log := slog.New(slog.NewTextHandler(out, nil))
+	files := host.FS()
+	cfg := monitor.Config{FS: files, Health: o.health, Ladder: o.ladder, Logger: log}
+	w := &watching{}
+	var err error
+	if w.monitor, err = monitor.New(cfg); err != nil {
+		return nil, err
+	}
+	view := newLive(o.cfg.Family)
+	seen := &liveRecorder{view, o.cfg.Trace}
+	if w.drift, err = monitor.NewDrift(monitor.DriftConfig{Family: o.cfg.Family, Processor: o.processor(), Next: seen, Logger: log}); err != nil {
+		return nil, err
+	}
+	o.cfg.Trace, o.cfg.Health, o.cfg.Control = w.drift, o.health, runner.NewControl(o.cfg.Limit, o.cfg.Deadline, o.cfg.MinAccuracy)
+	if o.cfg.Logger == nil && o.listen == "" {
+		o.cfg.Logger = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	}
+	ctx, cancel := context.WithCancel(c.Context)
+	w.cancel = cancel
+	o.cfg.Control.OnPowerMode(func(mode string) error { return o.setPowerMode(ctx, mode) })
+	w.group.Go(func() { w.monitor.Run(ctx) })
+	if o.listen == "" { // the status page shows it otherwise
+		w.group.Go(func() { w.show(ctx, view, terminal, out) })
+	}
+	if o.control != "" {
+		w.group.Go(func() { followControl(ctx, o.control, o.cfg.Control, log) })
+	}
+	return w, nil
+}
+
+// stop ends what watch started.
+func (w *watching) stop() {
+	w.cancel()
+	w.group.Wait()
+}
+
+// notes says what the rails add up to.
+func (w *watching) notes() []string {
+	var notes []string
+	if r, ok := w.monitor.Last(); ok {
+		for _, e := range r.Energy {
+			notes = append(notes, fmt.Sprintf("energy of %s: %.3g J in %v, on average %.3g W; standard error of sampling %.2g J, of the sensor unknown", e.Rail, float64(e.Joules), e.Span.Round(time.Millisecond), float64(e.Mean()), float64(e.Error)))
+		}
+		if len(r.Lost) > 0 {
+			notes = append(notes, "sensors were lost: "+strings.Join(r.Lost, ", "))
+		}
+	}
+	for _, l := range w.drift.Levels() {
+		if l.Out {
+			notes = append(notes, fmt.Sprintf("level %d takes %.2f times what the table predicts", l.Level, l.Ratio))
+		}
+	}
+	return notes
+}
+
+// processor returns where the sessions run.
+func (o *runOptions) processor() string {
+	if o.cfg.Processor != "" {
+		return o.cfg.Processor
+	}
+	return o.cfg.Family.Processors()[0]
+}
+
+// newLadder puts a ladder in charge of a pool's levels.
+func (o *runOptions) newLadder(c *cli.Context, pool *runner.Pool) (err error) {
+	o.ladder, err = monitor.NewLadder(monitor.LadderConfig{FS: host.FS(), Levels: pool, Need: o.needs(), Trim: ort.Trim,
+		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil))})
+	return err
+}
+
+// needs estimates what each level takes of memory that the kernel cannot take back: mapped sessions hold activations and little
+// else, but making one takes a copy of its weights for a moment.
+func (o *runOptions) needs() []int64 {
+	needs := make([]int64, len(o.cfg.Family.Levels))
+	for i, l := range o.cfg.Family.Levels {
+		needs[i] = 4*l.Params + 4<<20
+	}
+	return needs
+}
+
+// setPowerMode sets the device's power mode. If the device refuses, the run's safe level serves until the policy has seen what
+// inferences take.
+func (o *runOptions) setPowerMode(ctx context.Context, mode string) error {
+	change := host.Set(ctx, host.FS(), host.Changes(), host.Settings{PowerMode: mode})
+	if len(change.Warnings) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("%s", strings.Join(change.Warnings, "; "))
+	o.health.Raise(runner.Alarm{Reason: runner.ReasonClockDenied, Detail: err.Error()})
+	return err
+}
+
+// controlEvery is how often the control file is looked at.
+const controlEvery = 250 * time.Millisecond
+
+// followControl applies the control file at the start, whenever it changes, and at SIGHUP, until ctx ends.
+func followControl(ctx context.Context, path string, control *runner.Control, log *slog.Logger) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	ticker := time.NewTicker(controlEvery)
+	defer ticker.Stop()
+	var seen os.FileInfo
+	for again := true; ; again = false {
+		if info, err := os.Stat(path); again || err == nil && (seen == nil || !info.ModTime().Equal(seen.ModTime()) || info.Size() != seen.Size()) {
+			seen = info
+			applyControl(path, control, log)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			seen = nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func applyControl(path string, control *runner.Control, log *slog.Logger) {
+	f, err := os.Open(path)
+	if err != nil {
+		log.Warn("the control file cannot be read; the limits stay", "error", err)
+		return
+	}
+	defer f.Close()
+	limits, err := runner.ReadLimits(f)
+	if err == nil {
+		err = control.Apply(limits)
+	}
+	if err != nil {
+		log.Warn("the control file is not applied as a whole", "file", path, "error", err)
+		return
+	}
+	log.Info("limits changed", "limit", control.Limit(), "deadline", control.Deadline(), "min_accuracy", control.MinAccuracy(), "power_mode", control.PowerMode())
+}

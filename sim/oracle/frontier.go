@@ -20,7 +20,8 @@ type candidate struct {
 	utility int64
 	node    int32 // of the label that it comes from
 	level   uint8
-	batch   uint8 // 0: nothing was served since that label
+	batch   uint8  // 0: nothing was served since that label
+	at      uint16 // its interval in the frontier
 }
 
 // buckets is the number of intervals of time in which a frontier sieves candidates.
@@ -82,12 +83,19 @@ func (f *frontier) keep(q int, c candidate) {
 	case c.utility >= l.utility:
 		l.free, l.utility = c.free, c.utility
 	}
+	c.at = uint16(q)
 	f.candidates = append(f.candidates, c)
 	if q > 0 {
 		q++
 	}
-	for ; q < buckets && f.best[q] < c.utility; q++ {
-		f.best[q] = c.utility
+	if q > buckets {
+		return
+	}
+	for i, best := range f.best[q:] {
+		if best >= c.utility {
+			return
+		}
+		f.best[q+i] = c.utility
 	}
 }
 
@@ -114,7 +122,7 @@ func (f *frontier) sort() {
 	var first [buckets + 1]int32 // of each interval
 	kept := f.candidates[:0]
 	for _, c := range f.candidates {
-		q := f.interval(c.free)
+		q := int(c.at) % buckets
 		if q == 0 && (first[1] > 0 || c.utility < f.best[0]) || q > 0 && c.utility <= f.best[q] {
 			continue
 		}
@@ -127,7 +135,7 @@ func (f *frontier) sort() {
 	f.dealt = slices.Grow(f.dealt[:0], len(kept))[:len(kept)]
 	next := first
 	for _, c := range kept {
-		q := f.interval(c.free)
+		q := int(c.at) % buckets
 		f.dealt[next[q]] = c
 		next[q]++
 	}

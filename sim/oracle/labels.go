@@ -294,21 +294,27 @@ func (s *solver) extend(x *extension) {
 		n = sort.Search(n, func(k int) bool { return x.labels[k].free > latest })
 	}
 	// From the last one on: then each raises the frontier up to where the one before it did.
-	stride := leastStride
+	target, labels, arrived, stride := x.target, x.labels, x.arrived, leastStride
+	round := time.Duration(1)<<target.shift - 1 - target.base + takes
+	at := func(free time.Duration) int { // as interval
+		after := max(free, arrived) + round
+		if after < 0 {
+			return 0
+		}
+		return int(min(uint64(after)>>target.shift, buckets-1)) % buckets
+	}
 	for n > from {
 		// If the last of some labels is not worth it by the time of the first, none is.
 		next := max(n-stride, from)
-		q := x.target.interval(max(x.labels[next].free, x.arrived) + takes)
-		if x.labels[n-1].utility+gain <= x.target.best[q] {
+		if labels[n-1].utility+gain <= target.best[at(labels[next].free)] {
 			n, stride = next, 2*stride
 			continue
 		}
 		stride = leastStride
 		for next = max(n-stride, from); n > next; n-- {
-			l := &x.labels[n-1]
-			end, utility := max(l.free, x.arrived)+takes, l.utility+gain
-			if q := x.target.interval(end); utility > x.target.best[q] { // push, in place
-				x.target.keep(q, x.candidate(l, end, utility))
+			l := &labels[n-1]
+			if q, utility := at(l.free), l.utility+gain; utility > target.best[q] { // push, in place
+				target.keep(q, x.candidate(l, max(l.free, arrived)+takes, utility))
 			}
 		}
 	}

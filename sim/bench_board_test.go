@@ -9,14 +9,18 @@ import (
 )
 
 // BenchmarkBoard measures whole runs of the full board model, recording, metrics and report included: Poisson arrivals at
-// 60% load with lognormal noise. s/Mreq is the CPU time of a million requests on one core, the garbage
+// 60% load with lognormal noise, a million requests each. s/Mreq is their CPU time on one core, the garbage
 // collector's included.
 func BenchmarkBoard(b *testing.B) {
-	const requests = 200_000
-	for _, governor := range []platform.Governor{platform.Performance, platform.Schedutil} {
-		b.Run(string(governor), func(b *testing.B) {
+	const requests = 1_000_000
+	for _, one := range []struct {
+		governor platform.Governor
+		policy   string
+	}{{platform.Performance, "slack"}, {platform.Schedutil, "slack"}, {platform.Performance, "qdp"}} {
+		b.Run(one.policy+"/"+string(one.governor), func(b *testing.B) {
+			governor := one.governor
 			c := sim.Config{
-				Family: paper(b), Policy: "slack",
+				Family: paper(b), Policy: one.policy,
 				Scenario: &traffic.Scenario{
 					Name: "bench", Family: "paper-gpu6", Processor: "gpu", Arrivals: traffic.Poisson{PerSecond: 12}, Limit: 150 * ms,
 					Requests: requests, InitialLevel: 3, Noise: traffic.Noise{Kind: traffic.Lognormal, Sigma: 0.02},

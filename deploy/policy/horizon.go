@@ -17,6 +17,8 @@ package policy
 type values struct {
 	h [waits + 1]int64
 	g [reach + 1]int64
+	// coarse is h in units of 256.
+	coarse [waits + 1]int64
 	// gain is the value per request in the long run.
 	gain int64
 }
@@ -33,6 +35,7 @@ const (
 
 // sweep improves the values once. Without drops a hopeless head takes the time of the fastest option.
 func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
+	v.coarsen()
 	longest := min(waits+int(s[len(s)-1].latency/cellTicks)+1, reach)
 	for x := range v.g {
 		if x > longest {
@@ -64,6 +67,13 @@ func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
 		v.h[i] = best - first
 	}
 	v.gain = first
+	v.coarsen()
+}
+
+func (v *values) coarsen() {
+	for i, h := range v.h {
+		v.coarse[i] = h >> 8
+	}
 }
 
 // next returns E h((x - G)+) for cells x, where gaps G of less than the first from cells are excluded and
@@ -73,10 +83,18 @@ func (v *values) next(x, from int, total int64, mass *[reach]int64) int64 {
 		return v.h[0]
 	}
 	// h is 0 at 0, so that gaps of x or more bring nothing.
-	var sum int64
-	for k := from; k < min(x, reach); k++ {
-		sum += mass[k] * (v.h[min(x-k, waits)] >> 8)
+	var sum, beyond int64
+	k, end := from, min(x, reach)
+	for ; k < min(end, x-waits); k++ {
+		beyond += mass[k]
 	}
+	if k < end {
+		values := v.coarse[x-end+1 : x-k+1]
+		for i, m := range mass[k:end] {
+			sum += m * values[len(values)-1-i]
+		}
+	}
+	sum += beyond * v.coarse[waits]
 	return v.h[0] + (sum/total)<<8
 }
 

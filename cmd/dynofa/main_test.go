@@ -88,6 +88,7 @@ func TestUsageErrors(t *testing.T) {
 		{"bad arch", "byte", []string{"lut", "predict", "--db", db, "--arch", "{"}},
 		{"bad budget", "-5 evaluations", []string{"search", "run", "--db", db, "--evaluations", "-5"}},
 		{"bad deadline", "is negative", []string{"search", "run", "--db", db, "--deadline", "-1s"}},
+		{"bad limit", "is negative", []string{"sim", "run", "--db", db, "--scenario", "poisson", "--limit", "-5ms"}},
 		{"bad list", `"ks": "3" is no list of whole numbers`, []string{"lut", "predict", "--db", db, "--arch", `{"ks":3}`}},
 		{"bad levels", "-1 levels", []string{"family", "choose", "--db", db, "--levels", "-1"}},
 		{"bad power", "--power -3", []string{"lut", "import", "--db", db, "--device", "d", "--processor", "cpu", "--power", "-3", "."}},

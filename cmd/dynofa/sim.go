@@ -67,6 +67,9 @@ func (f *simFlags) overrides() ([]traffic.Change, error) {
 			changes = append(changes, c)
 		}
 	}
+	if f.limit < 0 {
+		return nil, command.Usagef("--limit %v is negative", f.limit)
+	}
 	if f.limit > 0 {
 		changes = append(changes, traffic.Change{Key: "limit", Value: f.limit.String()})
 	}

@@ -3,6 +3,7 @@ package lut
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -54,6 +55,47 @@ func (p OperatingPoint) Differences(q OperatingPoint) []Difference {
 		}
 	}
 	return differ
+}
+
+// Settings lists what is known of an operating point and is out of the ordinary, as in "803.25 MHz gpu, batch 4, beside
+// mem": clocks, power mode, more than one thread, batches, a co-runner, a period.
+func (p OperatingPoint) Settings() []string {
+	var all []string
+	for _, s := range []struct {
+		is   bool
+		text string
+	}{
+		{p.CPUClock != 0, hertz(p.CPUClock) + " cpu"},
+		{p.GPUClock != 0, hertz(p.GPUClock) + " gpu"},
+		{p.MemoryClock != 0, hertz(p.MemoryClock) + " memory"},
+		{p.PowerMode != "", "power mode " + p.PowerMode},
+		{p.Threads > 1, fmt.Sprintf("%d threads", p.Threads)},
+		{p.Batch > 1, fmt.Sprintf("batch %d", p.Batch)},
+		{p.CoRunner != "" && p.CoRunner != "none", "beside " + p.CoRunner},
+		{p.Period != 0, "every " + p.Period.String()},
+	} {
+		if s.is {
+			all = append(all, s.text)
+		}
+	}
+	return all
+}
+
+// Label returns "xavier-nx/gpu", or "xavier-nx/gpu (batch 4, beside mem)" where Settings has any.
+func (p OperatingPoint) Label() string {
+	label := p.Device + "/" + p.Processor
+	if settings := p.Settings(); len(settings) > 0 {
+		label += " (" + strings.Join(settings, ", ") + ")"
+	}
+	return label
+}
+
+// Doubts says what is wrong with latencies of this operating point where those of one picture at a time are wanted.
+func (p OperatingPoint) Doubts() []string {
+	if p.Batch > 1 {
+		return []string{fmt.Sprintf("latencies are those of batches of %d pictures, not of one", p.Batch)}
+	}
+	return nil
 }
 
 // hertz prints a clock in MHz without rounding, so that different clocks print differently.

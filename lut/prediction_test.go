@@ -315,6 +315,47 @@ func TestFindPoint(t *testing.T) {
 	}
 }
 
+func TestUndecided(t *testing.T) {
+	info := func(id int64, batch int, co string) lut.Info {
+		return lut.Info{ID: id, Space: "s", Point: lut.OperatingPoint{Device: "b", Processor: "cpu", Batch: batch, CoRunner: co}}
+	}
+	swept := []lut.Info{info(1, 1, "none"), info(2, 4, "none"), info(3, 1, "mem"), info(4, 4, "mem:2")}
+	for name, c := range map[string]struct {
+		tables []lut.Info
+		want   lut.OperatingPoint
+		text   string
+	}{
+		"one":            {swept[:1], lut.OperatingPoint{}, ""},
+		"measured again": {[]lut.Info{info(1, 1, "none"), info(2, 1, "none")}, lut.OperatingPoint{}, ""},
+		"unknown":        {[]lut.Info{info(1, 1, "none"), info(2, 0, "")}, lut.OperatingPoint{}, ""},
+		"a sweep":        {swept, lut.OperatingPoint{}, "table 4 of b/cpu (batch 4, beside mem:2) was taken because it is the newest of 4 that differ in batch, co-runner"},
+		"half asked":     {swept, lut.OperatingPoint{Batch: 1}, "table 3 of b/cpu (beside mem) was taken because it is the newest of 2 that differ in co-runner"},
+		"asked":          {swept, lut.OperatingPoint{Batch: 1, CoRunner: "none"}, ""},
+	} {
+		chosen, _, err := lut.FindPoint(c.tables, c.want, lut.AnyPeriod)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := lut.Undecided(c.tables, chosen, c.want, lut.AnyPeriod); text != c.text {
+			t.Errorf("%s: %q, want %q", name, text, c.text)
+		}
+	}
+}
+
+func TestPointLabel(t *testing.T) {
+	p := lut.OperatingPoint{Device: "b", Processor: "cpu", Threads: 1, Batch: 1, CoRunner: "none"}
+	if text := p.Label(); text != "b/cpu" || p.Doubts() != nil {
+		t.Errorf("an ordinary point is %q, with doubts %q", text, p.Doubts())
+	}
+	p = lut.OperatingPoint{Device: "b", Processor: "gpu", CPUClock: 1.9e9, GPUClock: 8.0325e8, MemoryClock: 1e9, PowerMode: "15W", Threads: 2, Batch: 3, CoRunner: "cpu:2", Period: 33e6}
+	if text, want := p.Label(), "b/gpu (1900 MHz cpu, 803.25 MHz gpu, 1000 MHz memory, power mode 15W, 2 threads, batch 3, beside cpu:2, every 33ms)"; text != want {
+		t.Errorf("%q, want %q", text, want)
+	}
+	if d := p.Doubts(); len(d) != 1 {
+		t.Errorf("doubts %q", d)
+	}
+}
+
 func TestDifferences(t *testing.T) {
 	p := lut.OperatingPoint{Device: "a", Processor: "cpu", CPUClock: 1.4e9, Threads: 2, Precision: "fp32"}
 	q := lut.OperatingPoint{Device: "a", Processor: "cpu", CPUClock: 1.4e9 + 1, GPUClock: 1.10925e9, Runtime: "x", Period: 33e6}

@@ -206,6 +206,45 @@ func FindPoint(tables []Info, want OperatingPoint, period PeriodRule) (info Info
 	return info, doubts, nil
 }
 
+// Undecided says that a table that FindPoint chose is only the newest of several that fit, and in what they differ; it is
+// empty where there is nothing that another question would have decided.
+func Undecided(tables []Info, chosen Info, want OperatingPoint, period PeriodRule) string {
+	fields, count := map[string]bool{}, 1
+	for _, t := range tables {
+		if t.ID == chosen.ID {
+			continue
+		}
+		if _, _, err := FindPoint([]Info{t}, want, period); err != nil {
+			continue
+		}
+		differs := t.Space != chosen.Space
+		if differs {
+			fields["space"] = true
+		}
+		for _, d := range chosen.Point.Differences(t.Point) {
+			if !d.Unknown() && slices.Contains(decisive[:], d.Field) {
+				fields[d.Field], differs = true, true
+			}
+		}
+		if differs {
+			count++
+		}
+	}
+	if count == 1 {
+		return ""
+	}
+	var names []string
+	for _, f := range decisive {
+		if fields[f] {
+			names = append(names, f)
+		}
+	}
+	return fmt.Sprintf("table %d of %s was taken because it is the newest of %d that differ in %s", chosen.ID, chosen.Point.Label(), count, strings.Join(names, ", "))
+}
+
+// decisive are the fields by which tables are asked for.
+var decisive = [...]string{"device", "processor", "space", "cpu clock", "gpu clock", "memory clock", "power mode", "threads", "batch", "co-runner", "period"}
+
 // PeriodRule says whether FindPoint asks for the period between inferences, whose zero value means
 // back to back.
 type PeriodRule int

@@ -137,9 +137,9 @@ func chooseFamily(ctx context.Context, study *study, id int64, rule selection.Ru
 		}
 		options.Processors = append(options.Processors, selection.Processor{
 			Name: table.Point.Processor, Latency: predictor, Origin: table.Origin,
-			Source: fmt.Sprintf(sumOverTable+"%d (%s/%s): %s", table.ID, table.Point.Device, table.Point.Processor, table.Source),
+			Source: fmt.Sprintf(sumOverTable+"%d (%s): %s", table.ID, table.Point.Label(), table.Source),
 		})
-		options.Notes = append(options.Notes, table.Warnings...)
+		options.Notes = append(append(options.Notes, table.Point.Doubts()...), table.Warnings...)
 	}
 	f, err := selection.Family(run.Result.Front, rule, options)
 	if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -148,14 +149,19 @@ func joinFormats() string {
 }
 
 func tableGrid() *command.Grid {
-	return &command.Grid{Head: []string{"id", "device", "processor", "space", "entries", "resolutions", "origin", "source"}}
+	return &command.Grid{Head: []string{"id", "device", "processor", "operating point", "space", "entries", "resolutions", "origin", "source"}}
 }
 
 func addTable(g *command.Grid, id int64, t *lut.Table) {
-	g.Add(id, t.Point.Device, t.Point.Processor, t.Space, len(t.Entries), resolutionsText(t.Resolutions()), t.Origin, t.Source)
+	g.Add(id, t.Point.Device, t.Point.Processor, settings(t.Point), t.Space, len(t.Entries), resolutionsText(t.Resolutions()), t.Origin, t.Source)
 	for _, w := range t.Warnings {
 		g.Note("table %d: %s", id, w)
 	}
+}
+
+// settings prints what is out of the ordinary about an operating point.
+func settings(p lut.OperatingPoint) string {
+	return cmp.Or(strings.Join(p.Settings(), ", "), "-")
 }
 
 // resolutionsText prints "160..224 (17)", or "any" for tables whose entries serve every resolution.
@@ -251,7 +257,10 @@ func predict(c *cli.Context, table *lut.Table, a supernet.Arch, format string) e
 			add(b.name, b.value, fmt.Sprintf("%s; from %d whole networks", b.meaning, p.Networks))
 		}
 	}
-	g.Note("table %d of %s/%s: %s; %s", table.ID, table.Point.Device, table.Point.Processor, table.Origin, table.Source)
+	g.Note("table %d of %s: %s; %s", table.ID, table.Point.Label(), table.Origin, table.Source)
+	for _, d := range table.Point.Doubts() {
+		g.Note("%s", d)
+	}
 	if table.Calibration != (lut.Calibration{}) {
 		g.Note("the total is calibrated: %v + %g times the sum over blocks", table.Calibration.Offset, table.Calibration.Scale)
 	}
@@ -280,9 +289,9 @@ func lutListCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			g := &command.Grid{Head: []string{"id", "device", "processor", "space", "entries", "grade", "origin", "created", "source"}}
+			g := &command.Grid{Head: []string{"id", "device", "processor", "operating point", "space", "entries", "grade", "origin", "created", "source"}}
 			for _, i := range infos {
-				g.Add(i.ID, i.Point.Device, i.Point.Processor, i.Space, i.Entries, i.Grade, i.Origin, i.Created.Format(time.RFC3339), i.Source)
+				g.Add(i.ID, i.Point.Device, i.Point.Processor, settings(i.Point), i.Space, i.Entries, i.Grade, i.Origin, i.Created.Format(time.RFC3339), i.Source)
 			}
 			return g.Print(c.App.Writer, format)
 		},
@@ -356,7 +365,7 @@ func showProvenance(c *cli.Context, t *lut.Table) {
 	line := func(format string, args ...any) {
 		fmt.Fprintln(c.App.Writer, command.Printable(fmt.Sprintf(format, args...)))
 	}
-	line("table %d: %s/%s, space %s, %s: %s", t.ID, t.Point.Device, t.Point.Processor, t.Space, t.Origin, t.Source)
+	line("table %d: %s, space %s, %s: %s", t.ID, t.Point.Label(), t.Space, t.Origin, t.Source)
 	for _, f := range t.Provenance {
 		line("  %s: %s", f.Name, f.Value)
 	}

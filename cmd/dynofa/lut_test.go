@@ -70,13 +70,15 @@ func TestExportAndImport(t *testing.T) {
 	}
 }
 
+// smallest is a sub-network of the fixtures' resolutions.
+const smallest = `{"ks":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"e":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"d":[2,2,2,2,2],"r":144}`
+
 // A table of another operating point is refused; carried over by a model, the doubt reaches the
 // prediction, and the family chosen from a search.
 func TestOperatingPoints(t *testing.T) {
 	db := importFixtures(t)
-	const arch = `{"ks":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"e":[3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3,3],"d":[2,2,2,2,2],"r":144}`
 	predict := func(more ...string) (int, string, string) {
-		return dynofa(t, append([]string{"lut", "predict", "--db", db, "--device", "board", "--arch", arch}, more...)...)
+		return dynofa(t, append([]string{"lut", "predict", "--db", db, "--device", "board", "--arch", smallest}, more...)...)
 	}
 	// The import says nothing of its clocks: the question is answered, with a doubt.
 	if code, out, stderr := predict("--cpu-clock", "1.2GHz"); code != command.ExitOK || !strings.Contains(out, "cpu clock is unknown, the other is 1200 MHz") {
@@ -112,6 +114,49 @@ func TestOperatingPoints(t *testing.T) {
 	}
 	if out := succeed(t, "sim", "compare", "--db", db, "--scenario", scenario, "--policy", "slack"); !strings.Contains(out, doubt) {
 		t.Errorf("the simulation does not say that its table is rescaled:\n%s", out)
+	}
+}
+
+// Tables of a sweep differ in what device and processor do not say: everything that is made of one says which, and why.
+func TestOperatingPointIsTold(t *testing.T) {
+	db, csv := importFixtures(t), filepath.Join(t.TempDir(), "t.csv")
+	succeed(t, "lut", "export", "--db", db, "-o", csv)
+	text, err := os.ReadFile(csv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, point := range []string{"# batch: 1\n# co_runner: \"none\"", "# batch: 4\n# co_runner: \"mem:1\""} {
+		if err := os.WriteFile(csv, bytes.Replace(text, []byte("\n# origin:"), []byte("\n"+point+"\n# origin:"), 1), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		succeed(t, "lut", "import", "--db", db, "--format", "csv", csv)
+	}
+	const label, doubt, choice = "board/cpu (batch 4, beside mem:1)", "batches of 4 pictures, not of one", "is the newest of 2 that differ in batch, co-runner"
+	search := []string{"search", "run", "--db", db, "--accuracy", "stand-in", "--resolutions", "144", "--evaluations", "300"}
+	for name, out := range map[string]string{
+		"predict": succeed(t, "lut", "predict", "--db", db, "--arch", smallest),
+		"search":  succeed(t, search...),
+	} {
+		for _, want := range []string{label, doubt, choice} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s does not say %q:\n%s", name, want, out)
+			}
+		}
+	}
+	if out := succeed(t, append(search, "--batch", "4", "--co", "mem:1")...); strings.Contains(out, choice) || !strings.Contains(out, label) {
+		t.Errorf("a table that was asked for:\n%s", out)
+	}
+	if out := succeed(t, "search", "list", "--db", db); strings.Count(out, "finished") != 1 {
+		t.Errorf("the same search by another question was done again:\n%s", out)
+	}
+	if out := succeed(t, "family", "choose", "--db", db, "--levels", "2"); !strings.Contains(out, label) || !strings.Contains(out, doubt) {
+		t.Errorf("the family does not say it:\n%s", out)
+	}
+	if out := succeed(t, "lut", "list", "--db", db); !strings.Contains(out, "batch 4, beside mem:1") {
+		t.Errorf("the list does not tell the tables apart:\n%s", out)
+	}
+	if out := succeed(t, "lut", "show", "--db", db); !strings.Contains(out, label) {
+		t.Errorf("show:\n%s", out)
 	}
 }
 

@@ -77,33 +77,40 @@ func (f *pointFlags) wanted() (want lut.OperatingPoint, rule lut.PeriodRule, err
 	return want, rule, err
 }
 
-// find returns the newest table that fits device, processor and operating point. One that does not
-// tell all of the operating point says so in its warnings; none that differs is taken.
+// find is choose with the doubts among the table's warnings.
 func (t *tableFlags) find(ctx context.Context, study *study) (*lut.Table, error) {
-	want, rule, err := t.point.wanted()
-	if err != nil {
-		return nil, err
-	}
-	if (want == lut.OperatingPoint{}) && rule == lut.AnyPeriod {
-		return study.Table(ctx, t.q)
-	}
-	infos, err := study.Tables(ctx, t.q)
-	if err != nil {
-		return nil, err
-	}
-	if len(infos) == 0 {
-		return study.Table(ctx, t.q) // which says what there is
-	}
-	info, doubts, err := lut.FindPoint(infos, want, rule)
-	if err != nil {
-		return nil, fmt.Errorf("%w; 'dynofa lut profile' measures there, 'dynofa lut rescale' carries clocks over by a model", err)
-	}
-	table, err := study.Table(ctx, lut.Query{ID: info.ID})
+	table, doubts, err := t.choose(ctx, study)
 	if err != nil {
 		return nil, err
 	}
 	table.Warnings = append(slices.Clone(table.Warnings), doubts...)
 	return table, nil
+}
+
+// choose returns the newest table that fits device, processor and operating point; none that differs is taken. The doubts
+// are about the choice: the table does not tell all of the operating point, or is only the newest of several that fit.
+func (t *tableFlags) choose(ctx context.Context, study *study) (table *lut.Table, doubts []string, err error) {
+	want, rule, err := t.point.wanted()
+	if err != nil {
+		return nil, nil, err
+	}
+	infos, err := study.Tables(ctx, t.q)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(infos) == 0 {
+		table, err = study.Table(ctx, t.q) // which says what there is
+		return table, nil, err
+	}
+	info, doubts, err := lut.FindPoint(infos, want, rule)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w; 'dynofa lut profile' measures there, 'dynofa lut rescale' carries clocks over by a model", err)
+	}
+	if text := lut.Undecided(infos, info, want, rule); text != "" {
+		doubts = append(doubts, text)
+	}
+	table, err = study.Table(ctx, lut.Query{ID: info.ID})
+	return table, doubts, err
 }
 
 func lutRescaleCommand() *cli.Command {

@@ -116,7 +116,7 @@ func searchRunCommand() *cli.Command {
 				return err
 			}
 			defer study.Close()
-			in, err := f.inputs(c.Context, study, rs, objectives, constraints)
+			in, doubts, err := f.inputs(c.Context, study, rs, objectives, constraints)
 			if err != nil {
 				return err
 			}
@@ -135,7 +135,7 @@ func searchRunCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return printFront(c, study, run, frontOptions{f.format, 12, f.deadline})
+			return printFront(c, study, run, frontOptions{f.format, 12, f.deadline, doubts})
 		},
 	}
 }
@@ -159,15 +159,14 @@ func (f *searchFlags) expressions() (objectives []search.Quantity, constraints [
 	return objectives, constraints, nil
 }
 
-// inputs reads the tables and opens the predictors.
-func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []int, objectives []search.Quantity, constraints []search.Constraint) (store.Inputs, error) {
-	var in store.Inputs
-	table, err := f.table.find(ctx, study)
+// inputs reads the tables and opens the predictors. The doubts are about the choice of the table.
+func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []int, objectives []search.Quantity, constraints []search.Constraint) (in store.Inputs, doubts []string, err error) {
+	table, doubts, err := f.table.choose(ctx, study)
 	if err != nil {
-		return in, err
+		return in, nil, err
 	}
 	if in.Problem, err = newProblem(ctx, study, table, f.predictor, resolutions); err != nil {
-		return in, err
+		return in, nil, err
 	}
 	in.Table, in.Problem.Point = table, table.Point.Processor
 	names := map[string]bool{in.Problem.Point: true}
@@ -176,11 +175,11 @@ func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []in
 	for _, id := range f.also.Value() {
 		other, err := study.Table(ctx, lut.Query{ID: id})
 		if err != nil {
-			return in, err
+			return in, nil, err
 		}
 		latency, err := lut.NewPredictor(other, in.Problem.Space)
 		if err != nil {
-			return in, err
+			return in, nil, err
 		}
 		name := pointName(other.Point, id, names)
 		names[name] = true
@@ -195,7 +194,7 @@ func (f *searchFlags) inputs(ctx context.Context, study *study, resolutions []in
 		renamePoint(aliases, &constraints[i].Quantity)
 	}
 	in.Problem.Objectives, in.Problem.Constraints = objectives, constraints
-	return in, nil
+	return in, doubts, nil
 }
 
 // addAlias notes that an operating point is meant by its processor with its power mode or table too:
@@ -345,7 +344,7 @@ func searchProgress(c *cli.Context) func(search.Progress) {
 
 // tableNote says in one line where latencies come from.
 func tableNote(t lut.Info) string {
-	return fmt.Sprintf("%s, sum over table %d of %s/%s: %s", strings.ToUpper(string(t.Origin)), t.ID, t.Point.Device, t.Point.Processor, t.Source)
+	return fmt.Sprintf("%s, sum over table %d of %s: %s", strings.ToUpper(string(t.Origin)), t.ID, t.Point.Label(), t.Source)
 }
 
 // accuracyNote says in one line what kind of number an accuracy is.

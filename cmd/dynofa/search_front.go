@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -24,6 +25,7 @@ type frontOptions struct {
 	format   string
 	limit    int // networks shown as text, evenly spaced; machines get all
 	deadline time.Duration
+	doubts   []string // about the choice of the run's table
 }
 
 // doubt is what is known of the uncertainty of a front's numbers, network by network.
@@ -143,7 +145,7 @@ func printFront(c *cli.Context, study *study, run *store.Run, o frontOptions) er
 	}
 	noteDoubt(g, r, d)
 	g.Note("latency: %s", tableNote(run.Table))
-	for _, w := range run.Table.Warnings {
+	for _, w := range slices.Concat(run.Table.Point.Doubts(), o.doubts, run.Table.Warnings) {
 		g.Note("latency: %s", w)
 	}
 	g.Note("accuracy: %s", accuracyNote(r.Accuracy))

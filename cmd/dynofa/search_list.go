@@ -59,7 +59,7 @@ func searchShowCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			return printFront(c, study, run, frontOptions{format, 1 << 30, deadline})
+			return printFront(c, study, run, frontOptions{format, 1 << 30, deadline, nil})
 		},
 	}
 }

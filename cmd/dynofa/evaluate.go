@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -211,15 +212,62 @@ func printEvaluations(c *cli.Context, list []*store.Evaluation, format string) e
 		}
 		g.Add(e.ID, in.Arch.R, fmt.Sprintf("%.2f M", float64(macs)/1e6), unit.Accuracy(share(one)), interval(one),
 			unit.Accuracy(share(five)), interval(five), e.Images, e.Skipped, in.Arch)
-		g.Note("measured sub-networks of %s with %s; weights: %s", in.Space, in.Runtime, in.Weights)
-		g.Note("pictures: %s (sha256:%s), %s", in.Data, in.DataSHA256, in.Order)
-		g.Note("inputs: %s", in.Transform)
-		g.Note("recalibration: %s", in.Recalibration)
-		if e.Skipped > 0 {
-			g.Note("pictures that could not be decoded were passed over")
+	}
+	if format == command.FormatText {
+		for _, n := range conditionNotes(list) {
+			g.Note("%s", n)
 		}
 	}
 	return g.Print(c.App.Writer, format)
+}
+
+// conditionNotes says what accuracies were measured under, each condition with the evaluations that it is true of unless
+// it is true of all.
+func conditionNotes(list []*store.Evaluation) []string {
+	var notes []string
+	ids := map[string][]int64{}
+	for _, e := range list {
+		in := &e.Inputs
+		of := []string{
+			fmt.Sprintf("measured sub-networks of %s with %s; weights: %s", in.Space, in.Runtime, in.Weights),
+			fmt.Sprintf("pictures: %s (sha256:%s), %s", in.Data, in.DataSHA256, in.Order),
+			"inputs: " + in.Transform,
+			"recalibration: " + in.Recalibration,
+		}
+		if e.Skipped > 0 {
+			of = append(of, "pictures that could not be decoded were passed over")
+		}
+		for _, n := range of {
+			if ids[n] == nil {
+				notes = append(notes, n)
+			}
+			ids[n] = append(ids[n], e.ID)
+		}
+	}
+	for i, n := range notes {
+		if len(ids[n]) < len(list) {
+			notes[i] = idRanges(ids[n]) + ": " + n
+		}
+	}
+	return notes
+}
+
+// idRanges prints "1..3, 7".
+func idRanges(ids []int64) string {
+	var parts []string
+	for i := 0; i < len(ids); {
+		end := i + 1
+		for end < len(ids) && ids[end] == ids[end-1]+1 {
+			end++
+		}
+		if part := fmt.Sprint(ids[i]); end == i+1 {
+			parts = append(parts, part)
+		} else {
+			parts = append(parts, fmt.Sprintf("%s..%d", part, ids[end-1]))
+		}
+		i = end
+	}
+	return strings.Join(parts, ", ")
 }
 
 func share(s lut.Share) float64 { return float64(s.Count) / float64(max(1, s.Of)) }

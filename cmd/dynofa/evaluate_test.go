@@ -8,8 +8,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/images"
+	"github.com/dynofa/dynofa/search/store"
 )
 
 const smallSpace = "fashion-mbv3"
@@ -168,5 +171,21 @@ func TestEvalRefuses(t *testing.T) {
 	}
 	if list := succeed(t, "eval", "list", "--db", db, "--format", "csv"); strings.Count(list, "\n") != 1 {
 		t.Errorf("something half-done was stored:\n%s", list)
+	}
+}
+
+// A list of accuracies that were measured under different conditions says which is which.
+func TestConditionNotes(t *testing.T) {
+	e := func(id int64, recalibration string, skipped int) *store.Evaluation {
+		return &store.Evaluation{ID: id, Skipped: skipped, Inputs: store.EvaluationInputs{Space: "s", Runtime: "r", Weights: "w", Data: "d", DataSHA256: "h", Order: "all", Transform: "t", Recalibration: recalibration}}
+	}
+	same := []string{"measured sub-networks of s with r; weights: w", "pictures: d (sha256:h), all", "inputs: t", "recalibration: none"}
+	if diff := cmp.Diff(same, conditionNotes([]*store.Evaluation{e(1, "none", 0), e(2, "none", 0)})); diff != "" {
+		t.Errorf("the same conditions (-want +got):\n%s", diff)
+	}
+	mixed := append(same[:3:3], "2..4, 9: recalibration: none", "7: recalibration: yes", "4: pictures that could not be decoded were passed over")
+	got := conditionNotes([]*store.Evaluation{e(2, "none", 0), e(3, "none", 0), e(7, "yes", 0), e(4, "none", 1), e(9, "none", 0)})
+	if diff := cmp.Diff(mixed, got); diff != "" {
+		t.Errorf("different conditions (-want +got):\n%s", diff)
 	}
 }

@@ -202,7 +202,7 @@ func noTable(q lut.Query, all []tableRow) error {
 		asked = append(asked, fmt.Sprintf("ID %d", q.ID))
 	}
 	for _, r := range all {
-		there = append(there, fmt.Sprintf("%d: %s/%s of %s", r.table.ID, r.table.Point.Device, r.table.Point.Processor, r.table.Space))
+		there = append(there, fmt.Sprintf("%d: %s of %s", r.table.ID, r.table.Point.Label(), r.table.Space))
 	}
 	const most = 8
 	if n := len(there) - most; n > 0 {

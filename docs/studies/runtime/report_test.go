@@ -75,16 +75,29 @@ func tables(r results) string {
 	line("| taking another session, p50 / p99 of %d, wall, clock reading included | %.0f / **%.0f ns** | p99 10 µs |", r.Switches.Swaps, r.Switches.SwapP50, r.Switches.SwapP99)
 	line("| first inference after a switch over the steady ones that follow, CPU time, median of %d pairs | **%+.1f%%** (95%%: %+.1f to %+.1f%%) | +3%% |",
 		r.Switches.Pairs, 100*(r.Switches.Ratio-1), 100*(r.Switches.Low-1), 100*(r.Switches.High-1))
-	var levels []string
-	for _, l := range r.Switches.Levels {
-		levels = append(levels, fmt.Sprintf("%+.1f%%", 100*(l-1)))
-	}
-	line("| the same per level, smallest first | %s | |", strings.Join(levels, ", "))
+	line("| the same per level, smallest first | %s | |", percents(r.Switches.Levels))
 	line("| requests lost of %d that all switched | **%d** | 0 |", r.Switches.Requests, r.Switches.Lost)
+	line("\n| where a switch's excess comes from: an inference over the steady ones before it, CPU time | | per level, smallest first |\n|---|---|---|")
+	row := func(what string, c cold) {
+		line("| %s, median of %d pairs | **%+.1f%%** (95%%: %+.1f to %+.1f%%) | %s |", what, c.Pairs, 100*(c.Ratio-1), 100*(c.Low-1), 100*(c.High-1), percents(c.Levels))
+	}
+	row("a second session of the level, on the same tensors at other addresses", r.Switches.Twin)
+	for _, c := range r.Switches.Cold {
+		row(fmt.Sprintf("the same session after %d MiB of unrelated memory were read", c.Bytes>>20), c)
+	}
 	line("\n| runner's loop around a null model, CPU time, medians of %d times %d inferences | | bar |\n|---|---|---|", r.Overhead.Repeats, r.Overhead.N)
 	line("| the call of ONNX Runtime alone | %.2f µs | |", r.Overhead.Call/1e3)
 	line("| through the loop | %.2f µs | |", r.Overhead.Loop/1e3)
 	line("| difference, with the range over repetitions | **%.2f µs** (%.2f to %.2f) | 5 µs |", (r.Overhead.Loop-r.Overhead.Call)/1e3, r.Overhead.Low/1e3, r.Overhead.High/1e3)
 	line("| allocations per inference | **%.4f** | 0 |", r.Overhead.Allocs)
 	return b.String()
+}
+
+// percents prints what ratios are above one.
+func percents(ratios []float64) string {
+	var list []string
+	for _, r := range ratios {
+		list = append(list, fmt.Sprintf("%+.1f%%", 100*(r-1)))
+	}
+	return strings.Join(list, ", ")
 }

@@ -3,7 +3,6 @@ package lut
 import (
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // Replace returns a copy of the table with the entries of a fresh one in the place of its own: some that were measured again because they
@@ -14,8 +13,8 @@ func (t *Table) Replace(fresh *Table) (*Table, error) {
 	if fresh.Space != t.Space || fresh.SpaceDescription != t.SpaceDescription {
 		return nil, fmt.Errorf("lut: replace: entries of space %s for a table of %s", fresh.Space, t.Space)
 	}
-	if diff := differing(t.Point, fresh.Point); len(diff) > 0 {
-		return nil, fmt.Errorf("lut: replace: the entries were measured at another operating point than the table: %s", strings.Join(diff, ", "))
+	if differ := t.Point.Differences(fresh.Point); len(differ) > 0 {
+		return nil, fmt.Errorf("lut: replace: %w", &PointError{differ})
 	}
 	if fresh.Origin != t.Origin {
 		return nil, fmt.Errorf("lut: replace: %s entries for a table that is %s", fresh.Origin, t.Origin)
@@ -59,23 +58,4 @@ func replacedName(n int) string {
 		return "entries measured again"
 	}
 	return fmt.Sprintf("entries measured again, %d", n)
-}
-
-// differing names what differs between two operating points.
-func differing(a, b OperatingPoint) []string {
-	var names []string
-	for _, f := range []struct {
-		name string
-		a, b any
-	}{
-		{"device", a.Device, b.Device}, {"processor", a.Processor, b.Processor}, {"CPU clock", a.CPUClock, b.CPUClock}, {"GPU clock", a.GPUClock, b.GPUClock},
-		{"memory clock", a.MemoryClock, b.MemoryClock}, {"power mode", a.PowerMode, b.PowerMode}, {"threads", a.Threads, b.Threads}, {"runtime", a.Runtime, b.Runtime},
-		{"runtime version", a.RuntimeVersion, b.RuntimeVersion}, {"provider", a.Provider, b.Provider}, {"precision", a.Precision, b.Precision}, {"batch", a.Batch, b.Batch},
-		{"co-runner", a.CoRunner, b.CoRunner}, {"period", a.Period, b.Period},
-	} {
-		if f.a != f.b {
-			names = append(names, fmt.Sprintf("%s %v, then %v", f.name, f.a, f.b))
-		}
-	}
-	return names
 }

@@ -60,7 +60,7 @@ func TestOnly(t *testing.T) {
 	// What does not belong there is refused.
 	other := *fresh
 	other.Point.Threads++
-	if _, err := wrong.Replace(&other); err == nil || !strings.Contains(err.Error(), "threads") {
+	if _, err := wrong.Replace(&other); err == nil || !strings.HasSuffix(err.Error(), "point: threads is unknown, the other is 1") {
 		t.Errorf("entries of other threads: %v", err)
 	}
 	other = *fresh

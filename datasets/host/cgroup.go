@@ -16,7 +16,8 @@ type MemoryLimit struct {
 	// High is where the kernel begins to slow the group down and to reclaim, Max where it kills; 0: no limit.
 	High int64 `json:"high_bytes,omitempty"`
 	Max  int64 `json:"max_bytes,omitempty"`
-	// File is what of Current the kernel can take back without asking: the page cache, mapped files included.
+	// File is what of Current the kernel can take back without asking: the page cache, mapped files included, but not
+	// tmpfs and shared memory, which the kernel counts among it and can only swap out.
 	File int64 `json:"file_bytes,omitempty"`
 	// Events since the group began: over High, at Max, out of memory, and processes killed for it.
 	OverHigh int64 `json:"over_high,omitempty"`
@@ -100,10 +101,14 @@ func (r reader) memoryLimit1(group string) MemoryLimit {
 		}
 	})
 	r.pairs(path.Join(dir, "memory.stat"), func(key string, n int64) {
-		if key == "total_cache" {
-			m.File = n
+		switch key {
+		case "total_cache":
+			m.File += n
+		case "total_shmem":
+			m.File -= n
 		}
 	})
+	m.File = max(m.File, 0)
 	return m
 }
 
@@ -141,10 +146,14 @@ func (r reader) memoryLimit(group string) MemoryLimit {
 		}
 	})
 	r.pairs(path.Join(dir, "memory.stat"), func(key string, n int64) {
-		if key == "file" {
-			m.File = n
+		switch key {
+		case "file":
+			m.File += n
+		case "shmem":
+			m.File -= n
 		}
 	})
+	m.File = max(m.File, 0)
 	for line := range strings.Lines(r.raw(path.Join(dir, "memory.pressure"))) {
 		if avg, total, ok := parsePressure(line); ok && strings.HasPrefix(line, "some ") {
 			m.SomeAvg10, m.Some = avg, total

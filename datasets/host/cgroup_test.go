@@ -21,7 +21,7 @@ func TestMemoryLimit(t *testing.T) {
 		service + "memory.high":     "80000000\n",
 		service + "memory.max":      "100000000\n",
 		service + "memory.events":   "low 0\nhigh 12\nmax 3\noom 1\noom_kill 0\n",
-		service + "memory.stat":     "anon 20000000\nfile 36000000\nkernel 1\n",
+		service + "memory.stat":     "anon 20000000\nfile 37000000\nkernel 1\nshmem 1000000\n",
 		service + "memory.pressure": "some avg10=2.50 avg60=0.00 avg300=0.00 total=1500\nfull avg10=1.00 avg60=0.00 avg300=0.00 total=5\n",
 	}
 	want := host.MemoryLimit{Group: "/system.slice/dynofa.service", Current: 60e6, High: 80e6, Max: 100e6, File: 36e6, OverHigh: 12, AtMax: 3, OOM: 1,
@@ -54,7 +54,7 @@ func TestMemoryLimitVersion1(t *testing.T) {
 		dir + "memory.limit_in_bytes":                "100000000\n",
 		dir + "memory.failcnt":                       "7\n",
 		dir + "memory.oom_control":                   "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
-		dir + "memory.stat":                          "cache 1\ntotal_cache 40000000\n",
+		dir + "memory.stat":                          "cache 1\ntotal_cache 42000000\ntotal_shmem 2000000\n",
 		"sys/fs/cgroup/memory/memory.limit_in_bytes": "9223372036854771712\n",
 		"sys/fs/cgroup/memory/memory.usage_in_bytes": "900000000\n",
 	}

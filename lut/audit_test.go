@@ -163,6 +163,10 @@ func TestAuditOfPlantedFaults(t *testing.T) {
 			each(tab, isOp(supernet.OpExpand), func(l *lut.Latency) { *l = scale(*l, 0.1) })
 			return none
 		}, lut.CodeRoofline, lut.Doubt, 3, "3 of 288 entries are faster than 4 times the rate"},
+		"stands out, by what memory allows": {func(tab *lut.Table) lut.AuditOptions {
+			each(tab, isOp(supernet.OpExpand), func(l *lut.Latency) { *l = scale(*l, 0.1) })
+			return lut.AuditOptions{PeakBytes: 1e13}
+		}, lut.CodeRoofline, lut.Doubt, 3, "4 times the rate"},
 		"below the stated peak": {func(tab *lut.Table) lut.AuditOptions {
 			each(tab, isOp(supernet.OpExpand), func(l *lut.Latency) { *l = scale(*l, 0.5) })
 			return lut.AuditOptions{PeakMACs: 6e9}

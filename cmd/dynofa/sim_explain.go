@@ -98,6 +98,9 @@ func explain(c *cli.Context, t *trace.Trace, request int64, format string) error
 	alternatives := policy.Explain(p, m, &o)
 	again := p.Decide(&o)
 	g := &command.Grid{Head: []string{"", "action", "level", "accuracy", "processor", "latency", "margin", "chance", "value"}}
+	if len(m.Clocks) > 0 {
+		g.Head = append(g.Head, "best clock")
+	}
 	for _, a := range alternatives {
 		mark := ""
 		if a.Action == r.Decision.Action && a.Level == r.Decision.Level && a.Processor == r.Decision.Processor {
@@ -110,6 +113,13 @@ func explain(c *cli.Context, t *trace.Trace, request int64, format string) error
 			if a.Margin != math.MaxInt64 {
 				row[6] = unit.Nanos(a.Margin)
 			}
+		}
+		if len(m.Clocks) > 0 {
+			clock := "-"
+			if a.Clock > 0 {
+				clock = m.Clocks[a.Processor].Steps[a.Clock-1].String()
+			}
+			row = append(row, clock)
 		}
 		g.Add(row...)
 	}

@@ -73,6 +73,15 @@ func (s options) insert(o option) options {
 	return s
 }
 
+// within leaves out what takes longer than a request may take from its arrival on, but for the fastest.
+func (s options) within(due int64) options {
+	n := len(s)
+	for n > 1 && s[n-1].latency > due {
+		n--
+	}
+	return s[:n]
+}
+
 // thin leaves at most maxOptions, evenly chosen, the first and the last among them.
 func (s options) thin() options {
 	n := len(s)

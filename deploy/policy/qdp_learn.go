@@ -82,6 +82,9 @@ func (p *QDP) prepare() {
 			s = s.insert(o)
 		}
 	}
+	if p.supply.chooses() {
+		s = s.within(dueTicks)
+	}
 	p.options = s.thin()
 	for j := range p.options {
 		o := &p.options[j]

@@ -65,6 +65,9 @@ func ReplayArrivals(ctx context.Context, t *trace.Trace, c Config) (*Result, err
 	}
 	s.source = src
 	s.header.Notes = append(s.header.Notes, fmt.Sprintf("arrivals and deadlines are those of a %s trace under policy %s; in a closed loop they would depend on the answers", t.Header.Kind, t.Header.Policy))
+	if len(t.Header.Loads) > 0 && c.Calibration == nil {
+		s.header.Notes = append(s.header.Notes, "programs co-ran with the recorded run; without a calibration or a scenario nothing stands for them here")
+	}
 	return c.play(ctx, s)
 }
 

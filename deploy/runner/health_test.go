@@ -163,11 +163,11 @@ func TestEvictWhileServing(t *testing.T) {
 	}()
 	fx.cfg.Sessions, fx.cfg.Pool, fx.cfg.Clock = nil, pool, nil
 	fx.cfg.Policy = bundle.Policy{Spec: "static:2"}
-	fx.cfg.Requests = 3000
+	fx.cfg.Requests = 1000
 	report, err := runner.Run(t.Context(), fx.cfg)
 	cancel()
 	<-done
-	if err != nil || report.OnTime != 3000 || report.Failed != 0 {
+	if err != nil || report.OnTime != 1000 || report.Failed != 0 {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if err := pool.Close(); err != nil {

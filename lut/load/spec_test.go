@@ -1,6 +1,7 @@
 package load_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,6 +63,29 @@ func FuzzParseSpec(f *testing.F) {
 		}
 		if again, err := load.ParseSpec(s.String()); err != nil || again != s {
 			t.Errorf("%q: %v becomes %v (%v)", text, s, again, err)
+		}
+	})
+}
+
+// FuzzParseSchedule: what is accepted is valid, and reads back from its text form.
+func FuzzParseSchedule(f *testing.F) {
+	f.Add("cpu:2@4s-8s,mem:1:64MiB@1ms-2ms")
+	f.Add("cpu:1@0s-1h,cpu:1@30m-2h")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := load.ParseSchedule(text)
+		if err != nil {
+			return
+		}
+		if err := s.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		var items []string
+		for _, span := range s {
+			items = append(items, span.String())
+		}
+		again, err := load.ParseSchedule(strings.Join(items, ","))
+		if err != nil || !slices.Equal(s, again) {
+			t.Errorf("%v reads back as %v, %v", s, again, err)
 		}
 	})
 }

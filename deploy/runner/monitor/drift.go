@@ -32,6 +32,7 @@ type Drift struct {
 
 	mu     sync.Mutex
 	levels []drifting
+	sorted []float64 // reused
 }
 
 var _ runner.Recorder = (*Drift)(nil)
@@ -105,8 +106,9 @@ func (d *Drift) observe(level int, took float64) {
 		return
 	}
 	l.since = 0
-	sorted := slices.Sorted(slices.Values(l.ratios))
-	l.ratio = sorted[len(sorted)/2]
+	d.sorted = append(d.sorted[:0], l.ratios...)
+	slices.Sort(d.sorted)
+	l.ratio = d.sorted[len(d.sorted)/2]
 	band := d.cfg.Band
 	if l.out {
 		band /= 2 // back within half of the band

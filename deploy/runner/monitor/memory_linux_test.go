@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
@@ -176,6 +177,9 @@ func TestRealMemoryLimit(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs two processes under a memory limit")
 	}
+	if reftest.RaceDetector {
+		t.Skip("the race detector needs memory of its own")
+	}
 	for _, mode := range []string{"ladder", "none"} {
 		t.Run(mode, func(t *testing.T) {
 			dir := limited(t)
@@ -199,6 +203,9 @@ func TestRealMemoryLimit(t *testing.T) {
 			fmt.Fprintln(in, "go")
 			err = c.Wait()
 			if mode == "none" {
+				if err == nil {
+					t.Skip("the limit is not enforced here, perhaps by way of swap")
+				}
 				if status, ok := c.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
 					t.Errorf("without the ladder the process ended with %v: %s", err, out.String())
 				}

@@ -45,8 +45,8 @@ type LevelReport struct {
 	Labelled, Correct int64
 }
 
-// maxSamples bounds the latencies that are kept for quantiles, per level: 8 MB.
-const maxSamples = 1 << 20
+// maxSamples bounds the latencies that are kept for quantiles, per level: 64 KiB. A server that runs for weeks must not grow.
+const maxSamples = 1 << 13
 
 // tally adds up records.
 type tally struct {
@@ -62,17 +62,26 @@ type levelTally struct {
 	inTime     int64
 }
 
-// samples keeps the first maxSamples of many.
+// samples keeps latencies evenly spread over many: all of them, then every second one when there is no more room, then every
+// fourth, and so on.
 type samples struct {
 	kept  []time.Duration
 	total int64
+	every int64 // of the latencies one is kept; 0 stands for 1
 }
 
 func (s *samples) add(d time.Duration) {
-	s.total++
-	if len(s.kept) < maxSamples {
-		s.kept = append(s.kept, d)
+	s.every = max(s.every, 1)
+	if s.total++; (s.total-1)%s.every != 0 {
+		return
 	}
+	if len(s.kept) == maxSamples {
+		s.thin(2 * s.every)
+		if (s.total-1)%s.every != 0 {
+			return
+		}
+	}
+	s.kept = append(s.kept, d)
 }
 
 func newTally(levels int) *tally { return &tally{last: -1, levels: make([]levelTally, levels)} }
@@ -153,16 +162,34 @@ func (r *run) report(ended string) *Report {
 	return &rep
 }
 
+// merge adds other samples, both as thinly spread as the thinner of the two.
 func (s *samples) merge(o *samples) {
-	s.kept = append(s.kept, o.kept...)
+	every := max(s.every, o.every, 1)
+	s.thin(every)
+	for i, d := range o.kept {
+		if int64(i)*max(o.every, 1)%every == 0 {
+			s.kept = append(s.kept, d)
+		}
+	}
 	s.total += o.total
 }
 
-// latency summarises the samples; N counts all of them, the statistics cover those kept.
+// thin keeps one of every so many.
+func (s *samples) thin(every int64) {
+	step := int(every / max(s.every, 1))
+	n := 0
+	for i := 0; i < len(s.kept); i += step {
+		s.kept[n] = s.kept[i]
+		n++
+	}
+	s.kept, s.every = s.kept[:n], every
+}
+
+// latency summarises the samples; the statistics cover those kept.
 func (s *samples) latency() lut.Latency {
 	l := profile.Summarize(s.kept)
 	if n := int64(len(s.kept)); n < s.total {
-		l.Warnings = append(l.Warnings, fmt.Sprintf("statistics cover the first %d of %d inferences", n, s.total))
+		l.Warnings = append(l.Warnings, fmt.Sprintf("statistics cover %d of %d inferences, evenly spread", n, s.total))
 	}
 	return l
 }

@@ -29,8 +29,8 @@ type live struct {
 	accuracy   float64
 	answered   int64
 	limit      time.Duration
-	deadline   time.Duration // of the last request, from its arrival
-	slot       []time.Duration
+	deadline   time.Duration   // of the last request, from its arrival
+	slot       time.Duration   // worst latency since the last look, 0: no answer
 	slots      []time.Duration // worst latency of each time between two looks, the latest last; 0: no answer
 	lastMiss   trace.Outcome
 	lastReason string
@@ -68,7 +68,7 @@ func (l *live) add(r *trace.Record) {
 	l.level = r.Decision.Level
 	l.answered++
 	l.accuracy += float64(l.best[l.level])
-	l.slot = append(l.slot, r.End-r.Arrival)
+	l.slot = max(l.slot, r.End-r.Arrival)
 }
 
 // sparkWidth is the number of looks that a sparkline shows.
@@ -78,12 +78,8 @@ const sparkWidth = 40
 func (l *live) look() view {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var worst time.Duration
-	for _, d := range l.slot {
-		worst = max(worst, d)
-	}
-	l.slot = l.slot[:0]
-	l.slots = append(l.slots, worst)
+	l.slots = append(l.slots, l.slot)
+	l.slot = 0
 	if len(l.slots) > sparkWidth {
 		l.slots = l.slots[len(l.slots)-sparkWidth:]
 	}

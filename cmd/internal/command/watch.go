@@ -44,9 +44,13 @@ func (o *runOptions) watch(c *cli.Context) (*watching, error) {
 	if w.monitor, err = monitor.New(cfg); err != nil {
 		return nil, err
 	}
-	view := newLive(o.cfg.Family)
-	seen := &liveRecorder{view, o.cfg.Trace}
-	if w.drift, err = monitor.NewDrift(monitor.DriftConfig{Family: o.cfg.Family, Processor: o.processor(), Next: seen, Logger: log}); err != nil {
+	next := o.cfg.Trace
+	var view *live
+	if o.listen == "" { // the status page shows it otherwise
+		view = newLive(o.cfg.Family)
+		next = &liveRecorder{view, next}
+	}
+	if w.drift, err = monitor.NewDrift(monitor.DriftConfig{Family: o.cfg.Family, Processor: o.processor(), Next: next, Logger: log}); err != nil {
 		return nil, err
 	}
 	o.cfg.Trace, o.cfg.Health, o.cfg.Control = w.drift, o.health, runner.NewControl(o.cfg.Limit, o.cfg.Deadline, o.cfg.MinAccuracy)
@@ -57,7 +61,7 @@ func (o *runOptions) watch(c *cli.Context) (*watching, error) {
 	w.cancel = cancel
 	o.cfg.Control.OnPowerMode(func(mode string) error { return o.setPowerMode(ctx, mode) })
 	w.group.Go(func() { w.monitor.Run(ctx) })
-	if o.listen == "" { // the status page shows it otherwise
+	if view != nil {
 		w.group.Go(func() { w.show(ctx, view, terminal, out) })
 	}
 	if o.control != "" {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"io/fs"
 	"math"
 	"net/http"
 	"os"
@@ -33,9 +34,9 @@ import (
 	"github.com/dynofa/dynofa/search/family"
 )
 
-// emulator returns the command that runs a program for 64-bit Arm, or skips. DYNOFA_REQUIRE_ARM64=1, which
-// `make test-arm64` sets where compiler and emulator are there, makes a failure of the skip.
-func emulator(t *testing.T) []string {
+// emulator returns the command that runs a program for 64-bit Arm, and ONNX Runtime's library for it, or skips.
+// DYNOFA_REQUIRE_ARM64=1, which `make test-arm64` sets where compiler and emulator are there, makes a failure of the skip.
+func emulator(t *testing.T) (qemu []string, library string) {
 	t.Helper()
 	if testing.Short() || reftest.RaceDetector {
 		t.Skip("builds for another architecture")
@@ -47,7 +48,7 @@ func emulator(t *testing.T) []string {
 	if runtime.GOOS != "linux" || runtime.GOARCH == "arm64" {
 		t.Skip("wants Linux on another architecture than arm64")
 	}
-	qemu, err := exec.LookPath("qemu-aarch64-static")
+	program, err := exec.LookPath("qemu-aarch64-static")
 	if err != nil {
 		skip("%v", err)
 	}
@@ -58,7 +59,30 @@ func emulator(t *testing.T) []string {
 	if _, err := os.Stat(libraries + "/lib/ld-linux-aarch64.so.1"); err != nil {
 		skip("no C library for arm64: %v", err)
 	}
-	return []string{qemu, "-L", libraries}
+	library = filepath.Join(reftest.Root(t), ".cache", "onnxruntime", "arm64", "lib", "libonnxruntime.so.1")
+	if _, err := os.Stat(library); err != nil {
+		skip("%v: make runtime-arm64", err)
+	}
+	watchSources(t)
+	return []string{program, "-L", libraries}, library
+}
+
+// watchSources looks at every source file, so that a result that go test has kept is not taken for that of sources that have
+// changed since: the programs that run under the emulator are built behind its back.
+func watchSources(t *testing.T) {
+	t.Helper()
+	root := reftest.Root(t)
+	for _, folder := range []string{"cmd", "datasets", "deploy", "lut", "search", "sim"} {
+		err := filepath.WalkDir(filepath.Join(root, folder), func(path string, e fs.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() {
+				_, err = os.Stat(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestArm64Decisions runs the tests of the pure packages whose expected values are exact on arm64: the fingerprints of
@@ -68,7 +92,8 @@ func TestArm64Decisions(t *testing.T) {
 		"TestGoldenDecisions", "TestDecisionsAreTheSameEverywhere", "TestFingerprintGolden", "TestFingerprintIngredients", "TestOrderAgainstStableSort",
 		"TestProcessesGolden", "TestStreamGolden", "TestExpm1", "TestPower", "TestNumeric", "TestPlanAgainstBruteForce", "TestReplay", "TestRoundTrip",
 	}
-	command := exec.Command("go", "test", "-short", "-count=1", "-v", "-exec", strings.Join(emulator(t), " "), "-run", "^("+strings.Join(exact, "|")+")$",
+	qemu, _ := emulator(t)
+	command := exec.Command("go", "test", "-short", "-count=1", "-v", "-exec", strings.Join(qemu, " "), "-run", "^("+strings.Join(exact, "|")+")$",
 		"./sim", "./sim/des", "./sim/platform", "./deploy/policy", "./deploy/trace", "./datasets/traffic")
 	command.Dir = reftest.Root(t)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=arm64")
@@ -91,14 +116,7 @@ const maxOff = 1e-5
 // trained supernet's smallest network over HTTP, with ONNX Runtime for arm64. What it answers to test pictures must be
 // what this machine's runtime answers.
 func TestArm64Inference(t *testing.T) {
-	qemu := emulator(t)
-	library := filepath.Join(reftest.Root(t), ".cache", "onnxruntime", "arm64", "lib", "libonnxruntime.so.1")
-	if _, err := os.Stat(library); err != nil {
-		if os.Getenv("DYNOFA_REQUIRE_ARM64") == "1" {
-			t.Fatal(err)
-		}
-		t.Skipf("%v: make runtime-arm64", err)
-	}
+	qemu, library := emulator(t)
 	path, err := ort.FindLibrary("")
 	if err != nil {
 		t.Skip(err)

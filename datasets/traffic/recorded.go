@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -222,7 +223,7 @@ func (t Counted) problems(r *report) {
 	r.size("file", len(t.Counts), MaxRows)
 	sum := int64(0)
 	for i, n := range t.Counts {
-		if n < 0 || n > MaxRequests || sum > MaxRequests {
+		if n < 0 || n > MaxRequests-sum {
 			r.add("file", "interval %d: a count of %d, or more than %d arrivals up to it", i+1, n, MaxRequests)
 			return
 		}
@@ -233,27 +234,68 @@ func (t Counted) problems(r *report) {
 	}
 }
 
+// mostTimes is how many times are drawn at once: a count in a file is a few bytes that stand for up to MaxRequests of them.
+const mostTimes = 1 << 16
+
 type countedSource struct {
 	Counted
-	bin   int
-	times []time.Duration // of the present interval, yet to come, descending
+	bin   int             // the next interval
+	cells []cell          // of the present interval, yet to come, the last first
+	times []time.Duration // of the present cell, yet to come, descending
+}
+
+// cell is one of 2^depth equal parts of an interval, with its share of the arrivals.
+type cell struct {
+	index int64
+	depth int
+	n     int64
 }
 
 func (s *countedSource) Next(rng *rand.Rand) (time.Duration, bool) {
 	for len(s.times) == 0 {
-		if s.bin >= len(s.Counts) {
-			return 0, false
+		if len(s.cells) == 0 {
+			if s.bin >= len(s.Counts) {
+				return 0, false
+			}
+			s.cells = append(s.cells, cell{n: s.Counts[s.bin]})
+			s.bin++
 		}
-		start := time.Duration(s.bin) * s.Bin
-		for range s.Counts[s.bin] {
-			s.times = append(s.times, start+time.Duration(rng.Int64N(int64(s.Bin))))
+		c := s.cells[len(s.cells)-1]
+		s.cells = s.cells[:len(s.cells)-1]
+		if c.n > mostTimes {
+			first := heads(c.n, rng)
+			s.cells = append(s.cells, cell{2*c.index + 1, c.depth + 1, c.n - first}, cell{2 * c.index, c.depth + 1, first})
+			continue
 		}
-		slices.SortFunc(s.times, func(a, b time.Duration) int { return cmp.Compare(b, a) })
-		s.bin++
+		s.draw(c, rng)
 	}
 	at := s.times[len(s.times)-1]
 	s.times = s.times[:len(s.times)-1]
 	return s.scaled(at), true
+}
+
+// draw draws the times of a cell.
+func (s *countedSource) draw(c cell, rng *rand.Rand) {
+	start := time.Duration(s.bin-1) * s.Bin
+	for range c.n {
+		var in time.Duration
+		if c.depth == 0 {
+			in = time.Duration(rng.Int64N(int64(s.Bin)))
+		} else {
+			in = min(time.Duration(math.Ldexp((float64(c.index)+rng.Float64())*float64(s.Bin), -c.depth)), s.Bin-1)
+		}
+		s.times = append(s.times, start+in)
+	}
+	slices.SortFunc(s.times, func(a, b time.Duration) int { return cmp.Compare(b, a) })
+}
+
+// heads tosses n coins.
+func heads(n int64, rng *rand.Rand) int64 {
+	sum := 0
+	for ; n >= 64; n -= 64 {
+		sum += bits.OnesCount64(rng.Uint64())
+	}
+	return int64(sum + bits.OnesCount64(rng.Uint64()>>(64-n)))
 }
 
 var errNoFolder = errors.New("a trace file is read beside a scenario file, and there is none here")

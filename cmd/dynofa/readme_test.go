@@ -52,6 +52,9 @@ func TestReadme(t *testing.T) {
 	ran, asked := 0, 0
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimRight(line, "\n")
+		if line == "## Serving" && reftest.RaceDetector {
+			break // a second bundle of six networks takes the detector a minute; it watches the server's own tests
+		}
 		if rest, ok := strings.CutPrefix(line, "    curl "); ok {
 			asked++
 			server.curl(t, strings.ReplaceAll(rest, "BASE64", base64.StdEncoding.EncodeToString(picture)))
@@ -67,8 +70,10 @@ func TestReadme(t *testing.T) {
 		}
 		succeed(t, strings.Fields(fill.Replace(line))...)
 	}
-	server.stop(t)
-	if ran < 12 || asked < 3 {
+	if !reftest.RaceDetector {
+		server.stop(t)
+	}
+	if ran < 8 || !reftest.RaceDetector && (ran < 12 || asked < 3) {
 		t.Errorf("the README has %d commands and asks the server %d times, want the 8 steps of the path, 4 of serving and 3 questions", ran, asked)
 	}
 	for _, path := range []string{"s.db", "front.svg", "bundle/manifest.json"} {

@@ -139,6 +139,11 @@ func (f *profileFlags) measure(c *cli.Context, rt *ort.Runtime, points []profile
 	if err := study.CheckSpace(c.Context, f.cfg.Space); err != nil { // now, and not after measuring
 		return err
 	}
+	if len(f.cfg.Only) > 0 {
+		if _, err := replaceable(c.Context, study, f.cfg.Space.Name, f.cfg.Point, f.cfg.Only); err != nil {
+			return err
+		}
+	}
 	g := tableGrid()
 	var untrusted []string
 	for i, p := range points {

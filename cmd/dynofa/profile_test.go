@@ -176,7 +176,7 @@ func TestProfileOnly(t *testing.T) {
 	}
 	for want, args := range map[string][]string{
 		"no table takes the entries": append(command, only, "--threads", "2"), "no such file": append(command, "@nowhere"),
-		"there is no measured table": append(command, only, "--device", "other"), "the space has no block": append(command, strings.ReplaceAll(only, "r=32", "r=64")),
+		"there is no measured table": append(command, only, "--device", "other"), "with all of the entries": append(command, strings.ReplaceAll(only, "r=32", "r=64")),
 	} {
 		if code, _, stderr := dynofa(t, args...); code != 1 && code != 2 || !strings.Contains(stderr, want) {
 			t.Errorf("exit code %d, want a failure with %q in %s", code, want, stderr)

@@ -307,6 +307,7 @@ func FuzzRead(f *testing.F) {
 	tr.Records = records(rand.New(rand.NewPCG(3, 3)), 30)
 	f.Add([]byte(text(f, tr)))
 	f.Add([]byte(text(f, concurrent(f))))
+	f.Add([]byte(text(f, clocked(f))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tr, err := trace.Read("fuzz", bytes.NewReader(data))
 		if tr == nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/noise"
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/search/family"
@@ -26,6 +27,9 @@ var update = flag.Bool("update", false, "rewrite the golden file")
 // committed. The file was written on x86-64; arm64 must agree (cmd/dynofa-run runs this test there). A
 // change that is meant to change decisions rewrites it with -update.
 func TestGoldenDecisions(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("starts no goroutines, and takes the detector long")
+	}
 	var b strings.Builder
 	for _, name := range append(traffic.Builtins(), bursts) {
 		for _, spec := range policy.Names() {

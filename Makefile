@@ -10,7 +10,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 LDFLAGS := -X main.version=$(VERSION)
 
 # What builds and passes without cgo, SQLite and ONNX Runtime.
-IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|docs/studies/(runtime|accuracy|fidelity)|cmd/
+IMPURE := lut/sqlite|store|deploy/ort|deploy/eval|deploy/bundle|deploy/runner|docs/studies/(runtime|accuracy|fidelity|soak)|cmd/
 PURE = $$($(GO) list ./... | grep -vE '/($(IMPURE))')
 NOT_PURE = $$($(GO) list ./... | grep -E '/($(IMPURE))')
 
@@ -113,6 +113,11 @@ study-runtime: runtime ## docs/studies/runtime: memory, starts, switches and ove
 .PHONY: study-fidelity
 study-fidelity: runtime ## docs/studies/fidelity: real runs beside co-running loads, and what the simulator predicts of them; five to six minutes
 	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -count=1 -timeout 1h -run '^TestStudy$$' -v ./docs/studies/fidelity -update
+
+MINUTES ?= 30
+.PHONY: soak
+soak: build runtime ## docs/studies/soak: a server at full load for MINUTES, with the slope of its memory and the growth of goroutines
+	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -count=1 -timeout 24h -run '^TestSoak$$' -v ./docs/studies/soak -minutes $(MINUTES)
 
 clean:
 	rm -rf bin demo .cache

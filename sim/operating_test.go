@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
@@ -34,6 +35,9 @@ func clocked(t testing.TB, spec string, params map[string]string, change func(*s
 
 // The price of a joule buys energy with accuracy and slower clocks, and what is in time stays so.
 func TestEnergyPrice(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("long; what runs at once here other tests run too")
+	}
 	hits, energy := 1.0, math.Inf(1)
 	for i, price := range []string{"0", "0.05", "0.3", "2"} {
 		r := clocked(t, "qdp", map[string]string{"energy": price, "price": "1"}, nil)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/sim/study"
 )
 
@@ -11,6 +12,9 @@ const onBoard = "board: jetson-xavier-nx\nmode: \"8\"\n"
 
 // Least energy among those that are on time often enough, and accurate enough.
 func TestTuneEnergy(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("long; what runs at once here other tests run too")
+	}
 	leisurely := onBoard + strings.NewReplacer("limit: 120ms", "limit: 500ms", "requests: 300", "requests: 120").Replace(poisson)
 	cells := []study.Cell{cell(t, "a", leisurely), cell(t, "b", strings.Replace(leisurely, "12/s", "6/s", 1))}
 	f, err := study.Placed(&cells[0])

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/dynofa/dynofa/datasets/reftest"
 )
 
 var header = []string{"cell", "level", "hits", "effective", "j_per_request", "dynamic_share",
@@ -32,6 +34,9 @@ func (r *result) rows() [][]string {
 
 // TestStudy repeats some cells, or all of them with -update.
 func TestStudy(t *testing.T) {
+	if reftest.RaceDetector && !*update {
+		t.Skip("long; what runs at once here other tests run too")
+	}
 	all := cells()
 	if !*update {
 		committed := read(t)

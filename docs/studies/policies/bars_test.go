@@ -147,6 +147,9 @@ func TestCells(t *testing.T) {
 // TestWrongTable: at least 95% of the optimum while the table is wrong by 1.5 a quarter of the time, no more than three misses in
 // a row after a step, and the fifth inference after one is on time.
 func TestWrongTable(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("long; what runs at once here other tests run too")
+	}
 	for _, c := range []cell{
 		{family: "paper-gpu6", rate: 8, cv2: 0.25, limit: 150 * time.Millisecond, disturbance: "noise", seed: 7201},
 		{family: "wide-ladder", rate: 30, cv2: 0.25, limit: 100 * time.Millisecond, disturbance: "noise", seed: 7202},
@@ -169,6 +172,9 @@ func TestWrongTable(t *testing.T) {
 // TestDisturbance plays the paper's figure 7 with qdp: it complies within three frames, where the published ladder takes
 // 6.15 s; at 1.35 times it settles, and at 1.5 and 2.3 times it serves on.
 func TestDisturbance(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("long; what runs at once here other tests run too")
+	}
 	for _, slowdown := range []float64{1.23, 1.35, 1.5, 2.3} {
 		s, err := traffic.Builtin("fig7")
 		if err != nil {

@@ -45,7 +45,7 @@ func (c Comparison) Figure() (*base.Figure, error) {
 		notes = append(notes, clean(n))
 	}
 	name, remark := accuracyName(origin(c.Runs))
-	return base.NewFigure(480, 360, func(canvas draw.Canvas) {
+	return base.NewFigure(480, 360+base.FootnoteRoom(480, 4, notes...), func(canvas draw.Canvas) {
 		p := base.New(fit(base.Text(12, base.Black, draw.XLeft, draw.YCenter), clean(c.Title), 460), fmt.Sprintf("mean %s of answered requests (%%), %s", name, remark), "SLO attainment: requests on time (%)")
 		p.Add(points)
 		p.X.Min, p.X.Max = widen(p.X.Min, p.X.Max, math.Inf(-1), math.Inf(1))

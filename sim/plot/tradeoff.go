@@ -50,7 +50,7 @@ func (f Tradeoff) Figure() (*base.Figure, error) {
 	for _, n := range f.Notes {
 		notes = append(notes, clean(n))
 	}
-	return base.NewFigure(480, 360, func(canvas draw.Canvas) {
+	return base.NewFigure(480, 360+base.FootnoteRoom(480, 4, notes...), func(canvas draw.Canvas) {
 		p := base.New(fit(base.Text(12, base.Black, draw.XLeft, draw.YCenter), clean(f.Title), 460), clean(f.X), clean(f.Y))
 		p.Add(points)
 		p.X.Min, p.X.Max = widen(p.X.Min, p.X.Max, math.Inf(-1), math.Inf(1))

@@ -11,6 +11,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/deploy/runner"
@@ -41,16 +43,57 @@ func (o *runOptions) openFeed(stdin io.Reader) (*feeding, error) {
 		s, err := runner.FrameSource(stdin, spec, images.Streamed)
 		return &feeding{s, func() error { return nil }}, err
 	}
+	info, err := os.Stat(o.frames)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode()&os.ModeNamedPipe != 0 {
+		p := &pipe{path: o.frames}
+		s, err := runner.FrameSource(p, spec, images.Streamed)
+		return &feeding{s, p.Close}, err
+	}
 	f, err := os.Open(o.frames)
 	if err != nil {
 		return nil, err
 	}
 	framing := images.Streamed
-	if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+	if info.Mode()&os.ModeCharDevice != 0 {
 		framing = images.PerRead
 	}
 	s, err := runner.FrameSource(f, spec, framing)
 	return &feeding{s, f.Close}, err
+}
+
+// pipe is a named pipe, opened when it is first read: opening waits for a program that writes.
+type pipe struct {
+	path string
+	mu   sync.Mutex
+	file *os.File
+}
+
+func (p *pipe) Read(b []byte) (int, error) {
+	p.mu.Lock()
+	f := p.file
+	p.mu.Unlock()
+	if f == nil {
+		var err error
+		if f, err = os.Open(p.path); err != nil {
+			return 0, err
+		}
+		p.mu.Lock()
+		p.file = f
+		p.mu.Unlock()
+	}
+	return f.Read(b)
+}
+
+func (p *pipe) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.file == nil {
+		return nil
+	}
+	return p.file.Close()
 }
 
 // names is a source of pictures whose names come one a line.
@@ -98,10 +141,17 @@ func (o *runOptions) feed(ctx context.Context, stdout io.Writer) (*runner.Report
 		r, err := runner.Feed(ctx, cfg)
 		done <- end{r, err}
 	}()
+	if o.cfg.Duration > 0 {
+		defer time.AfterFunc(o.cfg.Duration, o.cfg.Inbox.Close).Stop()
+	}
 	report, err := runner.Run(ctx, o.cfg)
 	o.cfg.Inbox.Close()
 	_ = o.fed.close() // wakes a source that waits, where the system does that
-	fed := <-done
+	var fed end
+	select {
+	case fed = <-done:
+	case <-time.After(500 * time.Millisecond): // nobody writes: it ends with the process
+	}
 	if report != nil && fed.report.Lost > 0 {
 		report.Notes = append(report.Notes, fmt.Sprintf("%d pictures were damaged or came too fast, beside the %d that were served", fed.report.Lost, fed.report.Pictures))
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -101,6 +102,26 @@ func TestRunFrames(t *testing.T) {
 	code, stdout, stderr = runWith(t, strings.NewReader(name+"\n\n"+filepath.Join(tmp, "none.png")+"\n"+name), dir, "--images", "-", "--answers", "-", "--prepared", cache)
 	if code != ExitOK || !strings.Contains(stdout, "\n1,on-time,") || !strings.Contains(stdout, "2 requests") || !strings.Contains(stdout, "1 pictures were damaged") {
 		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
+	}
+}
+
+// TestRunOfASilentSource ends a run although nobody opens the named pipe, or writes to standard input.
+func TestRunOfASilentSource(t *testing.T) {
+	if _, err := ort.FindLibrary(""); err != nil {
+		t.Skip(err)
+	}
+	dir, tmp := tinyBundle(t), t.TempDir()
+	silent := filepath.Join(tmp, "silent")
+	if err := syscall.Mkfifo(silent, 0o600); err != nil {
+		t.Skip(err)
+	}
+	r, w := io.Pipe()
+	defer w.Close()
+	for _, source := range []string{silent, "-"} {
+		code, stdout, stderr := runWith(t, r, dir, "--frames", source, "--frame-size", "32x32", "--duration", "200ms", "--prepared", filepath.Join(tmp, "cache"))
+		if code != ExitOK || !strings.Contains(stdout, "0 requests") {
+			t.Errorf("%s: exit code %d\n%s\n%s", source, code, stdout, stderr)
+		}
 	}
 }
 

@@ -65,7 +65,9 @@ func (o *runOptions) watch(c *cli.Context) (*watching, error) {
 		w.group.Go(func() { w.show(ctx, view, terminal, out) })
 	}
 	if o.control != "" {
-		w.group.Go(func() { followControl(ctx, o.control, o.cfg.Control, log) })
+		seen, _ := os.Stat(o.control) // before it is read: what changes meanwhile is read again
+		applyControl(o.control, o.cfg.Control, log)
+		w.group.Go(func() { followControl(ctx, o.control, seen, o.cfg.Control, log) })
 	}
 	return w, nil
 }
@@ -135,16 +137,16 @@ func (o *runOptions) setPowerMode(ctx context.Context, mode string) error {
 // controlEvery is how often the control file is looked at.
 const controlEvery = 250 * time.Millisecond
 
-// followControl applies the control file at the start, whenever it changes, and at SIGHUP, until ctx ends.
-func followControl(ctx context.Context, path string, control *runner.Control, log *slog.Logger) {
+// followControl applies the control file whenever it is not what was seen before, and at SIGHUP, until ctx
+// ends.
+func followControl(ctx context.Context, path string, seen os.FileInfo, control *runner.Control, log *slog.Logger) {
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	ticker := time.NewTicker(controlEvery)
 	defer ticker.Stop()
-	var seen os.FileInfo
-	for again := true; ; again = false {
-		if info, err := os.Stat(path); again || err == nil && (seen == nil || !info.ModTime().Equal(seen.ModTime()) || info.Size() != seen.Size()) {
+	for {
+		if info, err := os.Stat(path); err == nil && (seen == nil || !info.ModTime().Equal(seen.ModTime()) || info.Size() != seen.Size()) {
 			seen = info
 			applyControl(path, control, log)
 		}

@@ -44,7 +44,6 @@ type device struct {
 	family    *family.Family
 	pool      *runner.Pool
 	transform images.Transform
-	close     func() error
 }
 
 // supernets are what is run: the built-in trained one, and OFA-MobileNetV3 w1.2 with seeded random weights, since an inference

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dynofa/dynofa/deploy/runner"
 	"github.com/dynofa/dynofa/deploy/trace"
@@ -44,7 +45,9 @@ type drifting struct {
 	since     int // records since the median was computed
 	ratio     float64
 	out       bool
-	left      uint64 // how often it went out
+	left      uint64        // how often it went out
+	told      time.Duration // when that was last logged, of the run's clock
+	telling   bool          // whether the last time was logged
 }
 
 // NewDrift returns a detector. It returns an error for an unusable configuration.
@@ -83,7 +86,7 @@ func (d *Drift) Flush() error {
 // Write implements runner.Recorder.
 func (d *Drift) Write(r trace.Record) error {
 	if r.Outcome.Answered() && r.Decision.Level < len(d.levels) {
-		d.observe(r.Decision.Level, float64(r.End-r.Start))
+		d.observe(r.Decision.Level, float64(r.End-r.Start), r.End)
 	}
 	if d.cfg.Next == nil {
 		return nil
@@ -91,8 +94,12 @@ func (d *Drift) Write(r trace.Record) error {
 	return d.cfg.Next.Write(r)
 }
 
-// observe takes in an inference. The median is computed eight times per window.
-func (d *Drift) observe(level int, took float64) {
+// quiet is how long nothing more is logged of a level: the metrics count every time.
+const quiet = time.Minute
+
+// observe takes in an inference that ended at a time of the run. The median is computed eight times per
+// window.
+func (d *Drift) observe(level int, took float64, end time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	l := &d.levels[level]
@@ -116,11 +123,18 @@ func (d *Drift) observe(level int, took float64) {
 	switch out := l.ratio > 1+band || l.ratio < 1/(1+band); {
 	case out && !l.out:
 		l.out, l.left = true, l.left+1
+		if l.telling = l.left == 1 || end-l.told >= quiet; !l.telling {
+			return
+		}
+		l.told = end
 		blocks := d.blocks()
 		d.cfg.Logger.Warn("latency has left what the table predicts", "levels", d.names(), "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio),
 			"blocks", len(blocks), "measure", "dynofa lut profile --only '"+strings.Join(blocks, "; ")+"'")
 	case !out && l.out:
 		l.out = false
+		if !l.telling {
+			return
+		}
 		d.cfg.Logger.Info("latency is what the table predicts again", "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio))
 	}
 }

@@ -106,3 +106,31 @@ type kept struct{ n int }
 
 func (k *kept) Write(trace.Record) error { k.n++; return nil }
 func (k *kept) Flush() error             { return nil }
+
+// TestDriftIsToldOnceAMinute lets a level leave its band and come back once a second for two minutes and a half.
+func TestDriftIsToldOnceAMinute(t *testing.T) {
+	var log bytes.Buffer
+	d, err := monitor.NewDrift(monitor.DriftConfig{Family: three(t), Processor: "cpu", Window: 8, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for second := range 150 {
+		for i := range 16 {
+			took := 10 * time.Millisecond
+			if i < 8 {
+				took *= 2
+			}
+			start := time.Duration(second) * time.Second
+			r := trace.Record{Decision: policy.Decision{Action: policy.Serve}, Start: start, End: start + took, Outcome: trace.Late}
+			if err := d.Write(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if l := d.Levels()[0]; l.Left != 150 {
+		t.Errorf("it left %d times", l.Left)
+	}
+	if out, back := strings.Count(log.String(), "has left"), strings.Count(log.String(), "predicts again"); out != 3 || back != 3 {
+		t.Errorf("told %d times, and %d times that it is back", out, back)
+	}
+}

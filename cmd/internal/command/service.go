@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -36,8 +37,13 @@ func (o *runOptions) service(c *cli.Context) func() {
 			fmt.Fprintf(c.App.ErrWriter, "%s: %v\n", c.App.Name, err)
 		}
 	}
-	stop := context.AfterFunc(c.Context, func() { _ = n.Stopping() })
-	return func() { stop(); _ = n.Close() }
+	stopping := sync.OnceFunc(func() { _ = n.Stopping() })
+	stop := context.AfterFunc(c.Context, stopping)
+	return func() {
+		stop()
+		stopping() // a run that ends at once, or by itself, says so too
+		_ = n.Close()
+	}
 }
 
 // ready tells the service manager that requests are served.

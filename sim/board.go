@@ -44,6 +44,9 @@ type boardRun struct {
 
 var _ platform.Owner = (*boardRun)(nil)
 
+// maxServing bounds the inferences that run on a board at a time, so that co-runners have room beside them.
+const maxServing = 128
+
 // RunTogether plays several applications on one board: each config is one of them, with its own scenario, family,
 // policy and App, whose random streams have its name. They share the board of the first config, and its scenario's
 // disturbances; their inferences share processors and memory as package platform says. Results are in the order of the
@@ -76,6 +79,13 @@ func RunTogether(ctx context.Context, configs []Config) ([]*Result, error) {
 		s.noteFamily()
 		s.source = newScenarioSource(s.scenario, c.seed(), c.Replication, c.App)
 		b.servers = append(b.servers, s)
+	}
+	serving := 0
+	for _, s := range b.servers {
+		serving += len(s.processors)
+	}
+	if serving > maxServing {
+		errs = append(errs, fmt.Errorf("sim: %d applications on %d processors in all, %d are allowed", len(b.servers), serving, maxServing))
 	}
 	if first.Board == nil {
 		errs = append(errs, errors.New("sim: several applications need a board to share"))
@@ -120,7 +130,7 @@ func (b *boardRun) play(ctx context.Context, c *Config) ([]*Result, error) {
 	for _, s := range b.servers {
 		b.settle(s)
 	}
-	for b.kernel.Run(b.kernel.Now()+slice) != des.Stopped {
+	for b.running > 0 && b.kernel.Run(b.kernel.Now()+slice) != des.Stopped { // none runs if no request comes
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}

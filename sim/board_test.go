@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"context"
 	"math"
 	"strings"
 	"testing"
@@ -290,5 +291,20 @@ func TestShutdown(t *testing.T) {
 		if err != nil || len(back.Records) != 3000 {
 			t.Errorf("the trace cannot be read: %v", err)
 		}
+	}
+}
+
+// TestNobodyComesToTheBoard: without a request the board still goes on for as long as its scenario, and no longer.
+func TestNobodyComesToTheBoard(t *testing.T) {
+	s := plain(0)
+	s.Arrivals, s.Duration = traffic.Poisson{PerSecond: 0.001}, 10*time.Second
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := sim.Run(ctx, sim.Config{Scenario: s, Family: paper(t), Policy: "slack", Board: &platform.Config{Board: xavier(t)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Metrics.Requests != 0 || r.Platform.Elapsed != s.Duration {
+		t.Errorf("%d requests in %v, want none in %v", r.Metrics.Requests, r.Platform.Elapsed, s.Duration)
 	}
 }

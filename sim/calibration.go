@@ -65,7 +65,8 @@ const (
 )
 
 // Calibrate reads a calibration off a recorded run with one processor. Records of batches and failures count
-// for nothing. It returns an error for a concurrent trace, or one in which no request was answered.
+// for nothing, and neither do times that run backwards, as they may where a clock was set. It returns an error for a concurrent
+// trace, or one in which no request was answered.
 func Calibrate(t *trace.Trace) (*Calibration, error) {
 	if t.Header.Concurrent || len(t.Header.Family.Processors()) != 1 {
 		return nil, errors.New("sim: calibration: the trace is of several processors or of batches")
@@ -86,12 +87,12 @@ func Calibrate(t *trace.Trace) (*Calibration, error) {
 		s := c.state(t.Header.LoadsAt(now))
 		switch {
 		case last == nil:
-		case r.Arrival > last.End:
+		case r.Arrival > last.End && now >= r.Arrival:
 			s.wake = append(s.wake, now-r.Arrival)
-		case i > 0 && last == &t.Records[i-1]:
+		case r.Arrival <= last.End && now >= last.End && i > 0 && last == &t.Records[i-1]:
 			s.after = append(s.after, now-last.End)
 		}
-		if last = nil; r.Outcome.Answered() && r.End > r.Start {
+		if last = nil; r.Outcome.Answered() && r.End > r.Start && r.Start >= now {
 			l := r.Decision.Level
 			s.all = append(s.all, recordedInference{before: r.Start - now, level: l, ratio: float64(r.End-r.Start) / float64(m.Levels[l].Latency[0])})
 			last, answered = r, answered+1
@@ -248,6 +249,9 @@ func (r *resampler) inference(now time.Duration, level int, l luck) (before, lat
 			total += one.excess
 		}
 		left -= part
+	}
+	if !(total < float64(maxTime)) {
+		return 0, 0, 0, fmt.Errorf("by the calibration it would take longer than %v", maxTime)
 	}
 	if n := len(s.after); n > 0 {
 		after = s.after[l.place(n)]

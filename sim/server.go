@@ -196,11 +196,12 @@ func (s *server) wake() {
 	}
 	s.asked = true
 	s.kernel.Cancel(s.later)
-	var late time.Duration
+	at := s.kernel.Now()
 	if s.recorded != nil && s.idle {
-		late = s.recorded.waking(s.kernel.Now(), s.queue.items[s.queue.head].luck)
+		late := s.recorded.waking(at, s.queue.items[s.queue.head].luck)
+		at += min(late, maxTime-at)
 	}
-	s.kernel.After(late, des.ManagerTick, s.self, des.Event{Kind: evTick})
+	s.kernel.At(at, des.ManagerTick, s.self, des.Event{Kind: evTick})
 }
 
 // free reports whether a processor is.
@@ -288,6 +289,10 @@ func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 		before, latency, after, err := s.recorded.inference(o.Now, d.Level, w.luck)
 		if err != nil {
 			s.fail(fmt.Errorf("sim: request %d: %w", w.ID, err))
+			return
+		}
+		if before > maxTime-start || latency > maxTime-start-before || after > maxTime-start-before-latency {
+			s.fail(fmt.Errorf("sim: policy %q: request %d would end after %v", s.spec, w.ID, maxTime))
 			return
 		}
 		start += before

@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -129,6 +130,34 @@ func (c *CoRunner) validate() error {
 		return fmt.Errorf("co-runner %s: bandwidth %g B/s is outside [0, 1e15]", c.Name, float64(c.Bandwidth))
 	case c.Interference != 0 && !(c.Interference >= 1 && c.Interference <= 1e6):
 		return fmt.Errorf("co-runner %s: interference %g is outside [1, 1e6]", c.Name, c.Interference)
+	}
+	return nil
+}
+
+// maxCoRunners bounds the co-runners at a time whose demand is modelled; the rest of maxActivities is for inferences.
+const maxCoRunners = 128
+
+// checkCoRunners returns an error if more co-runners than maxCoRunners are to run at a time.
+func checkCoRunners(events []Event) error {
+	order := make([]int, len(events))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(events[i].At, events[j].At) })
+	on := map[string]bool{}
+	for _, i := range order {
+		c := &events[i].CoRunner
+		switch events[i].Kind {
+		case CoRunnerOff:
+			delete(on, c.Name)
+		case CoRunnerOn:
+			if delete(on, c.Name); c.Threads > 0 || c.Bandwidth > 0 {
+				on[c.Name] = true
+			}
+		}
+		if len(on) > maxCoRunners {
+			return fmt.Errorf("event %d at %v: more than %d co-runners at a time", i+1, events[i].At, maxCoRunners)
+		}
 	}
 	return nil
 }

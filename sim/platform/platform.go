@@ -227,6 +227,9 @@ func (c *Config) Validate() error {
 			add("event %d at %v: %w", i+1, c.Events[i].At, err)
 		}
 	}
+	if err := checkCoRunners(c.Events); err != nil {
+		add("%w", err)
+	}
 	return errors.Join(errs...)
 }
 

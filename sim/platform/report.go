@@ -16,7 +16,7 @@ type Report struct {
 	Elapsed time.Duration `json:"elapsed_ns"`
 	Energy  Energy        `json:"energy"`
 	Usage   Usage         `json:"usage"`
-	// Temperature is the die's now; Peak the highest of those at polls and changes of power.
+	// Temperature is the die's now; Peak the highest of those at the start, at polls and now.
 	Temperature unit.Celsius      `json:"temperature_c"`
 	Peak        unit.Celsius      `json:"peak_c"`
 	Processors  []ProcessorReport `json:"processors"`

@@ -1,8 +1,10 @@
 package platform_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -238,5 +240,23 @@ func TestFrequencyScaling(t *testing.T) {
 		if got := float64(half.ended[0]) / float64(b.ended[0]); math.Abs(got-want) > 1e-6 {
 			t.Errorf("with %g bytes: %v and at half of the clock %v", bytes, b.ended[0], half.ended[0])
 		}
+	}
+}
+
+// TestCoRunnersAtATime: as many co-runners as the board has room for, over time any number.
+func TestCoRunnersAtATime(t *testing.T) {
+	event := func(kind platform.EventKind, at time.Duration, name string) platform.Event {
+		return platform.Event{At: at, Kind: kind, CoRunner: platform.CoRunner{Name: name, Processor: "cpu", Threads: 1}}
+	}
+	var events []platform.Event
+	for i := range 128 {
+		events = append(events, event(platform.CoRunnerOn, time.Second, fmt.Sprint(i)))
+	}
+	events = append(events, event(platform.CoRunnerOn, 3*time.Second, "another"), event(platform.CoRunnerOff, 2*time.Second, "5"))
+	b := start(t, platform.Config{Board: lab(t), Events: events})
+	b.k.Run(5 * time.Second)
+	c := platform.Config{Board: lab(t), Events: events[:129]}
+	if err := c.Validate(); err == nil || !strings.Contains(err.Error(), "event 129 at 3s: more than 128 co-runners") {
+		t.Errorf("129 at a time: error %v", err)
 	}
 }

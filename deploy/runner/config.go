@@ -12,8 +12,11 @@
 // accurate level that still works takes its requests meanwhile. A cancelled context ends the run
 // after the inference under way, with the trace complete.
 //
+// On a board with several processors each has sessions of its own and a worker that runs them, one inference at a time on
+// each. Queue and policy stay in the loop, which takes one decision after the other: which level, and where. See Config.Processors.
+//
 // The package loads no model into a runtime (the caller gives it sessions), opens no network
-// connection and reads no sensor. It runs one inference at a time on one processor.
+// connection and reads no sensor.
 package runner
 
 import (
@@ -35,7 +38,7 @@ import (
 	"github.com/dynofa/dynofa/search/family"
 )
 
-// Session is a level's network, ready to run. Only the runner's goroutine calls it.
+// Session is a level's network, ready to run. Only one goroutine of the runner calls it at a time.
 type Session interface {
 	// Input returns the memory of the input, NCHW float32 with N = 1; always the same slice.
 	Input() []float32
@@ -66,7 +69,8 @@ type Recorder interface {
 	Flush() error
 }
 
-// Clock tells the time and waits. Now is the time since any fixed start and never falls.
+// Clock tells the time and waits. Now is the time since any fixed start and never falls. With several processors both are called
+// from several goroutines.
 type Clock interface {
 	Now() time.Duration
 	// Sleep returns after d, or earlier with the context's error.
@@ -94,6 +98,13 @@ type Config struct {
 	// request and is asked for in the background; the least accurate resident one serves meanwhile.
 	// Levels of a pool are not warmed up: Pool.Load has done that.
 	Pool *Pool
+	// Processors are several processors that serve at the same time, in the order in which the policy knows them, each with its own
+	// sessions; then Processor, Sessions and Pool are left out. Preparing pictures, and whatever else costs time before
+	// an inference, is done where the inference runs, so that the loop waits for nobody.
+	Processors []Processor
+	// HangAfter is how long one of several Processors may take for a request; then the request fails, the processor is
+	// taken out of service until that inference ends after all, and an alarm is raised. 0: fifty times the predicted latency, at least 2 s.
+	HangAfter time.Duration
 	// Pictures are what the requests of Arrivals ask about.
 	Pictures Pictures
 	// Transform turns pictures into inputs; the zero value is ImageNet's.
@@ -154,11 +165,14 @@ type Answer struct {
 	Label   int // negative if it is not known
 	Latency time.Duration
 	Outcome trace.Outcome
+	// Processor is the index of the one that answered among those that serve.
+	Processor int
 }
 
 // withDefaults fills in what is zero.
 func (c Config) withDefaults() Config {
-	if c.Processor == "" && c.Family != nil && len(c.Family.Processors()) > 0 {
+	c = c.oneOnly()
+	if c.Processor == "" && len(c.Processors) == 0 && c.Family != nil && len(c.Family.Processors()) > 0 {
 		c.Processor = c.Family.Processors()[0]
 	}
 	if c.NewPolicy == nil {
@@ -208,8 +222,7 @@ func (c Config) Validate() error {
 	} else if err := c.Family.Validate(); err != nil {
 		errs = append(errs, err)
 	} else {
-		check(!slices.Contains(c.Family.Processors(), c.Processor), "processor %q is none of the family's %q", c.Processor, c.Family.Processors())
-		errs = append(errs, c.checkSessions())
+		errs = append(errs, c.checkProcessors())
 	}
 	errs = append(errs, c.Transform.Validate())
 	check(c.Inbox == nil && (c.Pictures == nil || c.Pictures.Len() < 1), "no pictures given")
@@ -217,8 +230,8 @@ func (c Config) Validate() error {
 		"arrivals %q are none of %s, %s, %s", c.Arrivals, ClosedLoop, Periodic, Poisson)
 	check(c.Period < 0 || c.Arrivals != ClosedLoop && c.Period == 0, "%s arrivals with a period of %v", c.Arrivals, c.Period)
 	check(c.Requests < 0, "%d requests", c.Requests)
-	check(c.Duration < 0 || c.Deadline < 0 || c.Limit < 0 || c.RetryAfter < 0,
-		"duration %v, deadline %v, limit %v or retry after %v is negative", c.Duration, c.Deadline, c.Limit, c.RetryAfter)
+	check(c.Duration < 0 || c.Deadline < 0 || c.Limit < 0 || c.RetryAfter < 0 || c.HangAfter < 0,
+		"duration %v, deadline %v, limit %v, retry after %v or hang after %v is negative", c.Duration, c.Deadline, c.Limit, c.RetryAfter, c.HangAfter)
 	errs = append(errs, c.MinAccuracy.Validate())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("runner: %w", err)
@@ -226,8 +239,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// checkSessions returns an error unless there is a session of the right shape for each level.
-func (c Config) checkSessions() error {
+// checkSessions returns an error unless there is a session of the right shape for each level of a processor.
+func (c Config) checkSessions(p Processor) error {
 	s, err := c.Family.Supernet()
 	if err != nil {
 		return err
@@ -235,16 +248,16 @@ func (c Config) checkSessions() error {
 	if s.InChannels != 3 {
 		return fmt.Errorf("space %q takes pictures of %d channels, want 3", s.Name, s.InChannels)
 	}
-	if c.Pool != nil {
-		if c.Sessions != nil {
+	if p.Pool != nil {
+		if p.Sessions != nil {
 			return errors.New("both sessions and a pool are given")
 		}
-		if c.Pool.Len() != len(c.Family.Levels) {
-			return fmt.Errorf("a pool of %d levels for %d", c.Pool.Len(), len(c.Family.Levels))
+		if p.Pool.Len() != len(c.Family.Levels) {
+			return fmt.Errorf("a pool of %d levels for %d", p.Pool.Len(), len(c.Family.Levels))
 		}
 		resident := 0
 		for i := range c.Family.Levels {
-			if session := c.Pool.Session(i); session != nil {
+			if session := p.Pool.Session(i); session != nil {
 				resident++
 				if err := c.checkSession(s, i, session); err != nil {
 					return err
@@ -256,14 +269,14 @@ func (c Config) checkSessions() error {
 		}
 		return nil
 	}
-	if len(c.Sessions) != len(c.Family.Levels) {
-		return fmt.Errorf("%d sessions for %d levels", len(c.Sessions), len(c.Family.Levels))
+	if len(p.Sessions) != len(c.Family.Levels) {
+		return fmt.Errorf("%d sessions for %d levels", len(p.Sessions), len(c.Family.Levels))
 	}
 	for i := range c.Family.Levels {
-		if c.Sessions[i] == nil {
+		if p.Sessions[i] == nil {
 			return fmt.Errorf("level %d has no session", i)
 		}
-		if err := c.checkSession(s, i, c.Sessions[i]); err != nil {
+		if err := c.checkSession(s, i, p.Sessions[i]); err != nil {
 			return err
 		}
 	}
@@ -279,19 +292,14 @@ func (c Config) checkSession(space *supernet.Space, level int, s Session) error 
 	return nil
 }
 
-// family returns the family as the policy sees it: with the run's processor alone, whose sessions take one
+// family returns the family as the policy sees it: with the processors that serve alone, whose sessions take one
 // request at a time. A run sets no clocks: of the operating points the fastest is left, whose energy counts.
 func (c Config) family() family.Family {
 	f := *c.Family
 	f.Levels = slices.Clone(f.Levels)
 	f.Clocks = nil
 	for i := range f.Levels {
-		l, _ := c.Family.Latency(i, c.Processor)
-		l.Batches = nil
-		if n := len(l.Points); n > 0 {
-			l.Points = l.Points[n-1:]
-		}
-		f.Levels[i].Latencies = []family.Latency{l}
+		f.Levels[i].Latencies = c.latencies(i)
 	}
 	return f
 }
@@ -321,7 +329,7 @@ func (c Config) Header() (trace.Header, error) {
 	}
 	return trace.Header{
 		Version: trace.FormatVersion, Program: c.Program, Kind: trace.Measured,
-		Policy: p.Spec(), Params: c.Policy.Params, Seed: c.Seed, Loads: c.Loads, Family: c.family(), Notes: c.notes(),
+		Policy: p.Spec(), Params: c.Policy.Params, Seed: c.Seed, Concurrent: c.together(), Loads: c.Loads, Family: c.family(), Notes: c.notes(),
 	}, nil
 }
 

@@ -14,9 +14,9 @@ import (
 type Call struct {
 	// Deadline is the time from arrival by which the answer is due; 0: the run's.
 	Deadline time.Duration
-	// Fill writes the input for a level's resolution r to dst, NCHW float32 with 3 r r elements. The
-	// runner's goroutine calls it at most once, right before the inference. An error fails the request,
-	// not the level.
+	// Fill writes the input for a level's resolution r to dst, NCHW float32 with 3 r r elements. The run calls it at
+	// most once, right before the inference, from a goroutine of its own; of a run's calls one is filled at a time. An
+	// error fails the request, not the level.
 	Fill func(dst []float32, resolution int) error
 	// Done gets the result, once, from the runner's goroutine, which it must not keep waiting.
 	Done func(Result)
@@ -152,7 +152,7 @@ func (r *run) tell(rec *trace.Record, a Answer, logits []float32, err error) {
 		res.Class, res.Logits = a.Class, logits
 	}
 	if rec.Decision.Action == policy.Serve {
-		res.Predicted = r.model.Levels[rec.Decision.Level].Latency[0]
+		res.Predicted = r.model.Levels[rec.Decision.Level].Latency[rec.Decision.Processor]
 	}
 	c.Done(res)
 }

@@ -12,17 +12,19 @@ import (
 // infer runs the decided level, or the safe one in its place, and completes the record.
 func (r *run) infer(rec *trace.Record) {
 	r.heed(rec.Observation.Now)
-	s := r.session(rec)
+	l := r.lanes[0]
+	s := r.session(l, rec)
 	level := rec.Decision.Level
-	defer r.Pool.release(level)
+	defer l.pool.release(level)
 	a := Answer{Request: rec.Request, Level: level, Label: images.Unlabelled}
 	if s == nil {
 		err := errors.New("it is not in memory")
-		r.rest(level, r.now(), err)
+		r.rest(l, level, r.now(), err)
 		r.fail(rec, err)
 		return
 	}
-	if err := r.fill(s.Input(), rec, &a); err != nil {
+	call, ok := r.calls[rec.Request]
+	if err := r.fill(s.Input(), rec, &a, call, ok); err != nil {
 		// The picture's fault, not the level's.
 		r.Logger.Warn("request failed", "request", rec.Request, "error", err)
 		r.fail(rec, err)
@@ -35,7 +37,7 @@ func (r *run) infer(rec *trace.Record) {
 		a.Class, err = argmax(s.Output())
 	}
 	if err != nil {
-		r.rest(level, rec.End, err)
+		r.rest(l, level, rec.End, err)
 		r.fail(rec, err)
 		return
 	}
@@ -55,41 +57,41 @@ func (r *run) infer(rec *trace.Record) {
 
 // session returns the session of the level that serves, which stays until it is released; nil if none is in memory. The record gets
 // its level. A level may be dropped from memory between decision and use; then the next one serves.
-func (r *run) session(rec *trace.Record) Session {
+func (r *run) session(l *lane, rec *trace.Record) Session {
 	asked := rec.Decision
 	for try := 0; ; try++ {
-		rec.Decision = r.inService(asked, rec.Observation.Now)
-		if s := r.Pool.acquire(rec.Decision.Level); s != nil || try >= r.Pool.Len() {
+		rec.Decision = r.inService(l, asked, rec.Observation.Now)
+		if s := l.pool.acquire(rec.Decision.Level); s != nil || try >= l.pool.Len() {
 			return s
 		}
-		r.Pool.release(rec.Decision.Level)
+		l.pool.release(rec.Decision.Level)
 	}
 }
 
 // inService returns the decision, with the least accurate level in service if the decided one rests
 // after a failure, is not in memory, or if an alarm is in force. If all rest, it stays, or is the least accurate one in memory.
-func (r *run) inService(d policy.Decision, now time.Duration) policy.Decision {
+func (r *run) inService(l *lane, d policy.Decision, now time.Duration) policy.Decision {
 	reason := ReasonSafeLevel
 	switch {
-	case r.Pool.Session(d.Level) == nil:
+	case l.pool.Session(d.Level) == nil:
 		reason = ReasonLoading
-		if r.Pool.Failure(d.Level) == nil {
-			r.Pool.Want(d.Level)
+		if l.pool.Failure(d.Level) == nil {
+			l.pool.Want(d.Level)
 			break
 		}
 		reason = ReasonSessionFailed
-		if r.resting[d.Level] <= now { // not at every request
-			r.resting[d.Level] = now + r.RetryAfter
-			r.Pool.Want(d.Level)
+		if l.resting[d.Level] <= now { // not at every request
+			l.resting[d.Level] = now + r.RetryAfter
+			l.pool.Want(d.Level)
 		}
 	case now < r.safeUntil:
 		reason = r.safeReason
-	case r.resting[d.Level] <= now:
+	case l.resting[d.Level] <= now:
 		return d
 	}
 	resident := -1
-	for level, until := range r.resting {
-		if r.Pool.Session(level) == nil {
+	for level, until := range l.resting {
+		if l.pool.Session(level) == nil {
 			continue
 		}
 		if until <= now {
@@ -100,24 +102,24 @@ func (r *run) inService(d policy.Decision, now time.Duration) policy.Decision {
 			resident = level
 		}
 	}
-	if r.Pool.Session(d.Level) == nil && resident >= 0 {
+	if l.pool.Session(d.Level) == nil && resident >= 0 {
 		d.Level, d.Reason = resident, reason
 	}
 	return d
 }
 
 // rest takes a level out of service for a while.
-func (r *run) rest(level int, now time.Duration, err error) {
-	r.resting[level] = now + r.RetryAfter
-	r.failures[level]++
-	r.Logger.Error("inference failed; the level rests", "level", level, "failures", r.failures[level], "rest", r.RetryAfter, "error", err)
+func (r *run) rest(l *lane, level int, now time.Duration, err error) {
+	l.resting[level] = now + r.RetryAfter
+	l.failures[level]++
+	r.Logger.Error("inference failed; the level rests", "level", level, "processor", l.name, "failures", l.failures[level], "rest", r.RetryAfter, "error", err)
 }
 
-// fill writes the input of a request at its level.
-func (r *run) fill(dst []float32, rec *trace.Record, a *Answer) error {
+// fill writes the input of a request at its level, from the call if it came from outside.
+func (r *run) fill(dst []float32, rec *trace.Record, a *Answer, call Call, outside bool) error {
 	resolution := r.Family.Levels[a.Level].Arch.R
-	if c, ok := r.calls[rec.Request]; ok {
-		return c.Fill(dst, resolution)
+	if outside {
+		return call.Fill(dst, resolution)
 	}
 	a.Picture = int(rec.Request % int64(r.Pictures.Len()))
 	a.Label = r.Pictures.Label(a.Picture)

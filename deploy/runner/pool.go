@@ -17,6 +17,7 @@ type Pool struct {
 	levels []atomic.Pointer[Session]
 	using  []sync.Mutex // held while the run uses the level's session
 	uses   []atomic.Int64
+	hung   []atomic.Bool // the session is in use and may never come back
 	admit  atomic.Pointer[func(level int) bool]
 
 	mu       sync.Mutex              // serialises making and closing sessions
@@ -29,11 +30,12 @@ type Pool struct {
 // NewPool returns a pool of n levels, none of them resident. open makes the session of a level; one
 // call at a time.
 func NewPool(n int, open func(level int) (Session, error)) *Pool {
-	return &Pool{open: open, levels: make([]atomic.Pointer[Session], n), using: make([]sync.Mutex, n), uses: make([]atomic.Int64, n), failures: make([]atomic.Pointer[error], n), wanted: make([]atomic.Bool, n), wake: make(chan struct{}, 1)}
+	return &Pool{open: open, levels: make([]atomic.Pointer[Session], n), using: make([]sync.Mutex, n), uses: make([]atomic.Int64, n), hung: make([]atomic.Bool, n), failures: make([]atomic.Pointer[error], n), wanted: make([]atomic.Bool, n), wake: make(chan struct{}, 1)}
 }
 
-// poolOf returns a pool of sessions that are there already.
-func poolOf(sessions []Session) *Pool {
+// PoolOf returns a pool of sessions that are there already, nil for those that are not. A level that is closed cannot be
+// loaded again.
+func PoolOf(sessions []Session) *Pool {
 	p := NewPool(len(sessions), nil)
 	for i := range sessions {
 		if sessions[i] != nil {
@@ -146,10 +148,13 @@ func (p *Pool) admitted(level int) bool {
 func (p *Pool) Retry() { p.poke() }
 
 // Evict closes a level's session and gives its memory back; the level can be loaded again. If the run uses the session, Evict
-// waits for the end of the inference.
+// waits for the end of the inference; a level whose inference hangs is left as it is.
 func (p *Pool) Evict(level int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.hung[level].Load() {
+		return nil
+	}
 	s := p.levels[level].Swap(nil)
 	if s == nil {
 		return nil
@@ -167,6 +172,9 @@ func (p *Pool) acquire(level int) Session {
 }
 
 func (p *Pool) release(level int) { p.using[level].Unlock() }
+
+// abandon says whether a level's inference hangs, so that nobody waits for its session.
+func (p *Pool) abandon(level int, hangs bool) { p.hung[level].Store(hangs) }
 
 // Uses returns how often a level was used, or wanted while it was not resident.
 func (p *Pool) Uses(level int) int64 { return p.uses[level].Load() }

@@ -24,23 +24,25 @@ type Report struct {
 	MeanAccuracy                           unit.Accuracy           // of the levels over answered requests; 0 without
 	EffectiveAccuracy                      unit.Accuracy           // sum of the levels' over on-time requests / all requests
 	AccuracyOrigins                        []family.AccuracyOrigin // of the levels that answered, sorted
-	Switches                               int64                   // answers by another level than the answer before
+	Switches                               int64                   // answers by another level than the processor's answer before
 	Labelled, Correct                      int64                   // answered pictures with a known class, and how many were classified right
 
 	Inference        lut.Latency // of all inferences that answered
 	FirstAfterSwitch lut.Latency // of those that followed a switch
 	Preparation      lut.Latency // from decision to start of the inference
 	Levels           []LevelReport
-	Notes            []string // doubts that travel with the numbers
+	// Processors has each of several processors that served at the same time; nil of one alone.
+	Processors []ProcessorReport
+	Notes      []string // doubts that travel with the numbers
 }
 
 // LevelReport is a level's part in a run.
 type LevelReport struct {
 	Answered  int64
 	Failed    int64         // inferences that returned an error or no finite numbers
-	Predicted time.Duration // of one inference, as the policy knows it
+	Predicted time.Duration // of one inference, as the policy knows it; of several processors on the first
 	Inference lut.Latency
-	// FirstAfterSwitch is over the answers of this level that followed another level's.
+	// FirstAfterSwitch is over the answers of this level that followed another level's on the same processor.
 	FirstAfterSwitch  lut.Latency
 	Labelled, Correct int64
 }
@@ -51,9 +53,16 @@ const maxSamples = 1 << 13
 // tally adds up records.
 type tally struct {
 	report  Report
-	last    int // level of the last answer, -1 before
-	levels  []levelTally
+	lanes   []laneTally // one per processor
 	prepare samples
+}
+
+type laneTally struct {
+	last     int // level of the last answer, -1 before
+	switches int64
+	lost     int64         // times that the processor was taken out of service
+	busy     time.Duration // of inferences that answered
+	levels   []levelTally
 }
 
 type levelTally struct {
@@ -84,7 +93,13 @@ func (s *samples) add(d time.Duration) {
 	s.kept = append(s.kept, d)
 }
 
-func newTally(levels int) *tally { return &tally{last: -1, levels: make([]levelTally, levels)} }
+func newTally(levels, processors int) *tally {
+	t := &tally{lanes: make([]laneTally, processors)}
+	for i := range t.lanes {
+		t.lanes[i] = laneTally{last: -1, levels: make([]levelTally, levels)}
+	}
+	return t
+}
 
 func (t *tally) add(rec *trace.Record, a Answer) {
 	t.report.Requests++
@@ -103,18 +118,21 @@ func (t *tally) add(rec *trace.Record, a Answer) {
 	if !rec.Outcome.Answered() {
 		return
 	}
-	l := &t.levels[a.Level]
+	lane := &t.lanes[a.Processor]
+	l := &lane.levels[a.Level]
 	l.Answered++
 	if rec.Outcome == trace.OnTime {
 		l.inTime++
 	}
 	l.all.add(a.Latency)
 	t.prepare.add(rec.Start - rec.Observation.Now)
-	if t.last >= 0 && t.last != a.Level {
+	lane.busy += a.Latency
+	if lane.last >= 0 && lane.last != a.Level {
 		t.report.Switches++
+		lane.switches++
 		l.first.add(a.Latency)
 	}
-	t.last = a.Level
+	lane.last = a.Level
 	if a.Label >= 0 {
 		l.Labelled++
 		if a.Class == a.Label {
@@ -130,21 +148,25 @@ func (r *run) report(ended string) *Report {
 	rep.Policy, rep.Ended, rep.Elapsed, rep.Notes = r.policy.Spec(), ended, r.now(), r.notes()
 	var all, first samples
 	var sum, effective float64
-	for i := range t.levels {
-		l := &t.levels[i]
+	for i := range r.Family.Levels {
+		var l levelTally
+		for p := range t.lanes {
+			l.merge(r.levelOf(p, i))
+		}
 		accuracy := float64(r.Family.Levels[i].Accuracy)
 		sum += float64(float64(l.Answered) * accuracy)
 		effective += float64(float64(l.inTime) * accuracy)
-		l.Failed, l.Predicted = int64(r.failures[i]), r.model.Levels[i].Latency[0]
-		l.Inference, l.LevelReport.FirstAfterSwitch = l.all.latency(), l.first.latency()
 		rep.Labelled += l.Labelled
 		rep.Correct += l.Correct
-		rep.Levels = append(rep.Levels, l.LevelReport)
+		rep.Levels = append(rep.Levels, l.summary())
 		all.merge(&l.all)
 		first.merge(&l.first)
 		if l.Answered > 0 {
 			rep.AccuracyOrigins = append(rep.AccuracyOrigins, r.Family.Levels[i].AccuracyOrigin)
 		}
+	}
+	if r.together() {
+		rep.Processors = r.processorReports()
 	}
 	slices.Sort(rep.AccuracyOrigins)
 	rep.AccuracyOrigins = slices.Compact(rep.AccuracyOrigins)
@@ -160,6 +182,32 @@ func (r *run) report(ended string) *Report {
 		rep.Notes = append(rep.Notes, fmt.Sprintf("the trace is incomplete: %v", r.traceErr))
 	}
 	return &rep
+}
+
+// levelOf returns a processor's part of a level with what the tally does not know.
+func (r *run) levelOf(processor, level int) *levelTally {
+	l := &r.tally.lanes[processor].levels[level]
+	l.Failed, l.Predicted = int64(r.lanes[processor].failures[level]), r.model.Levels[level].Latency[processor]
+	return l
+}
+
+// merge adds another processor's part of the same level.
+func (l *levelTally) merge(o *levelTally) {
+	if l.Predicted == 0 {
+		l.Predicted = o.Predicted
+	}
+	l.Answered += o.Answered
+	l.Failed += o.Failed
+	l.Labelled += o.Labelled
+	l.Correct += o.Correct
+	l.inTime += o.inTime
+	l.all.merge(&o.all)
+	l.first.merge(&o.first)
+}
+
+func (l *levelTally) summary() LevelReport {
+	l.Inference, l.LevelReport.FirstAfterSwitch = l.all.latency(), l.first.latency()
+	return l.LevelReport
 }
 
 // merge adds other samples, both as thinly spread as the thinner of the two.

@@ -54,8 +54,8 @@ type run struct {
 	observed  policy.Observation // reused
 	rec       trace.Record       // reused
 	shown     [policy.MaxQueue]policy.Request
-	resting   []time.Duration // per level, until when; 0: in service
-	failures  []int           // per level
+	lanes     []*lane
+	team      *team // of several processors; nil: the loop runs the inferences of one itself
 	traceErr  error
 	unflushed bool // the trace has records that may not be written yet
 	tally     *tally
@@ -79,9 +79,8 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	n := len(r.Family.Levels)
-	warm := r.Pool == nil
-	if warm {
-		r.Pool = poolOf(r.Sessions)
+	for _, p := range r.Serving() {
+		r.lanes = append(r.lanes, newLane(p, n))
 	}
 	resolutions := make([]int, n)
 	for i, l := range r.Family.Levels {
@@ -91,20 +90,22 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	r.calls = map[int64]Call{}
-	r.resting, r.failures, r.tally = make([]time.Duration, n), make([]int, n), newTally(n)
+	r.tally = newTally(n, len(r.lanes))
 	r.schedule = newSchedule(&r.Config)
 	r.observed.Level, r.observed.Processor = -1, -1
 	r.observed.Limit, r.observed.MinAccuracy = r.Limit, r.MinAccuracy
 	r.unflushed = r.Trace != nil // its header
 	r.began = r.Clock.Now()
-	if warm {
-		if err := r.warmUp(ctx); err != nil && ctx.Err() == nil {
-			return nil, err
-		}
+	if err := r.warmUp(ctx); err != nil && ctx.Err() == nil {
+		return nil, err
 	}
 	r.began, r.latest = r.Clock.Now(), 0
 	end := cancelled
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+	case r.together():
+		end, err = r.loopTogether(ctx)
+	default:
 		end, err = r.loop(ctx)
 	}
 	if r.Inbox != nil { // what came in the meantime gets an answer, too
@@ -122,19 +123,32 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 	return r.report(end), err
 }
 
-// warmUp runs every level, so that the first request does not pay for first touches.
+// warmUp runs every level of processors without a pool, so that the first request does not pay for first touches.
 func (r *run) warmUp(ctx context.Context) error {
-	for level, s := range r.Sessions {
-		for range r.Warmup {
-			if err := ctx.Err(); err != nil {
+	for _, p := range r.Serving() {
+		for level, s := range p.Sessions {
+			if err := r.warmUpLevel(ctx, level, s); err != nil {
+				if r.together() {
+					err = fmt.Errorf("processor %s: %w", p.Name, err)
+				}
 				return err
 			}
-			if err := r.inputs.into(s.Input(), 0, r.Family.Levels[level].Arch.R); err != nil {
-				r.Logger.Warn("warm-up runs on an unprepared input", "level", level, "error", err)
-			}
-			if err := s.Run(); err != nil {
-				return fmt.Errorf("level %d: warm-up: %w", level, err)
-			}
+		}
+	}
+	return nil
+}
+
+func (r *run) warmUpLevel(ctx context.Context, level int, s Session) error {
+	for range r.Warmup {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if r.Pictures == nil { // requests from outside: whatever the input holds
+		} else if err := r.inputs.into(s.Input(), 0, r.Family.Levels[level].Arch.R); err != nil {
+			r.Logger.Warn("warm-up runs on an unprepared input", "level", level, "error", err)
+		}
+		if err := s.Run(); err != nil {
+			return fmt.Errorf("level %d: warm-up: %w", level, err)
 		}
 	}
 	return nil
@@ -259,10 +273,20 @@ func (r *run) fail(rec *trace.Record, err error) {
 
 // finish records a request that is done with.
 func (r *run) finish(rec *trace.Record, a Answer, logits []float32, err error) {
+	r.record(rec)
+	r.account(rec, a, logits, err)
+}
+
+// record writes a record to the trace.
+func (r *run) record(rec *trace.Record) {
 	if r.Trace != nil && r.traceErr == nil {
 		r.traced(r.Trace.Write(*rec))
 		r.unflushed = true
 	}
+}
+
+// account counts a request that is done with, and tells who asked.
+func (r *run) account(rec *trace.Record, a Answer, logits []float32, err error) {
 	r.tally.add(rec, a)
 	if rec.Outcome.Answered() {
 		r.Answer(a)
@@ -296,7 +320,12 @@ func (r *run) refuse(why policy.Reason) {
 func (r *run) refuseOne(q policy.Request, why policy.Reason) {
 	o := r.observed
 	o.Now, o.Waiting, o.Queue = r.now(), 0, nil // nobody was asked
-	r.rec = trace.Record{Request: q.ID, Arrival: q.Arrival, Deadline: q.Deadline, Observation: o,
+	rec := trace.Record{Request: q.ID, Arrival: q.Arrival, Deadline: q.Deadline, Observation: o,
 		Decision: policy.Decision{Action: policy.Exit, Reason: why}, Start: o.Now, End: o.Now, Outcome: trace.Refused}
+	if r.team != nil {
+		r.team.refuse(rec)
+		return
+	}
+	r.rec = rec
 	r.finish(&r.rec, Answer{}, nil, nil)
 }

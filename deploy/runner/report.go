@@ -72,7 +72,8 @@ type levelTally struct {
 }
 
 // samples keeps latencies evenly spread over many: all of them, then every second one when there is no more room, then every
-// fourth, and so on.
+// fourth, and so on. The memory for all is taken at the first: a series that fills up for hours would look like a leak, and
+// its growth counts twice, since the heap may be as large again as what is alive on it.
 type samples struct {
 	kept  []time.Duration
 	total int64
@@ -80,7 +81,11 @@ type samples struct {
 }
 
 func (s *samples) add(d time.Duration) {
-	s.every = max(s.every, 1)
+	if s.every = max(s.every, 1); s.kept == nil {
+		s.kept = make([]time.Duration, maxSamples)
+		clear(s.kept) // new memory counts once it is written to
+		s.kept = s.kept[:0]
+	}
 	if s.total++; (s.total-1)%s.every != 0 {
 		return
 	}

@@ -91,7 +91,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxBody < 0 || cfg.MaxAtOnce < 0 || cfg.Timeout < 0 || cfg.DrainAfter < 0 {
 		return nil, errors.New("serve: a limit is negative")
 	}
-	s := &Server{cfg: cfg, slots: make(chan struct{}, cfg.MaxAtOnce), makers: map[int]*images.Preprocessor{}}
+	s := &Server{cfg: cfg, began: time.Now(), slots: make(chan struct{}, cfg.MaxAtOnce), makers: map[int]*images.Preprocessor{}}
 	s.codes.n = map[int]uint64{}
 	run := &s.cfg.Run
 	s.inbox = runner.NewInbox(cfg.MaxAtOnce, run.Clock)
@@ -152,7 +152,6 @@ func (s *Server) Waiting() int { return len(s.slots) }
 // Serve answers connections of a listener until ctx ends, and then those requests that are under way. It
 // returns the run's report. The listener is closed.
 func (s *Server) Serve(ctx context.Context, l net.Listener) (*runner.Report, error) {
-	s.began = time.Now()
 	server := &http.Server{
 		Handler: s.Handler(l.Addr()), ReadHeaderTimeout: min(10*time.Second, s.cfg.Timeout), ReadTimeout: s.cfg.Timeout,
 		WriteTimeout: 2 * s.cfg.Timeout, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,

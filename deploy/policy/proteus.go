@@ -76,16 +76,20 @@ func (p *Proteus) Spec() string { return "proteus" }
 // Observe learns nothing: Proteus trusts its table.
 func (p *Proteus) Observe(Completion) {}
 
-// Decide serves, drops or waits. Only calls that it does not answer by waiting count arrivals.
+// Decide serves, drops or waits. Only calls that it does not answer by waiting count arrivals or choose a level for longer.
 func (p *Proteus) Decide(o *Observation) Decision {
 	if d, busy := occupied(o, p.processor); busy {
 		return d
 	}
-	if p.chosen < 0 {
+	first := p.chosen < 0
+	if first {
 		p.choose(o)
 	}
 	d := p.batch(o)
 	if d.Action == Wait {
+		if first {
+			p.chosen = -1
+		}
 		return d
 	}
 	p.look(o)

@@ -267,3 +267,28 @@ func TestSchedutilAsksForItsGovernor(t *testing.T) {
 		t.Errorf("%s decides %v", p.Spec(), d)
 	}
 }
+
+// Proteus at its very first call: that it waits leaves no trace, so that a replay, which shows it the recorded decisions only,
+// chooses the level anew at the same times.
+func TestProteusForgetsThatItWaited(t *testing.T) {
+	levels := func(first time.Duration) (at []int) {
+		p := mustNew(t, "proteus", map[string]string{"com": "0", "period": "2s"}, batched())
+		o := waiting(first, 60*ms, 60*ms)
+		if d := p.Decide(o); (d.Action == policy.Wait) != (first == 0) {
+			t.Fatalf("at %v: %v", first, d)
+		}
+		if first == 0 {
+			p.Decide(waiting(40*ms, 60*ms, 60*ms))
+		}
+		for i := range 260 { // 120 a second, more than the level bears that it begins with
+			now := 100*ms + time.Duration(i)*time.Second/120
+			o := waiting(now, 60*ms, now+20*ms)
+			o.Queue[0].ID = int64(i + 1)
+			at = append(at, p.Decide(o).Level)
+		}
+		return at
+	}
+	if asked, replayed := levels(0), levels(40*ms); !slices.Equal(asked, replayed) {
+		t.Errorf("levels %v if it waited before, %v if it was not asked then", asked, replayed)
+	}
+}

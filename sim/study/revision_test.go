@@ -39,6 +39,6 @@ f487d15f097be049 107 173 78 0
 aa4e68d95adebff7 178 4 0 0
 `
 	if got.String() != want {
-		t.Errorf("outcomes are not those of revision 2: raise revision in digest.go, and put these here:\n%s", got.String())
+		t.Errorf("outcomes are not those of revision 3: raise revision in digest.go, and put these here:\n%s", got.String())
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -30,7 +31,8 @@ func lutAuditCommand() *cli.Command {
 			command.OutputFlag(&format),
 		),
 		Action: func(c *cli.Context) error {
-			if err := command.CheckFormat(format); err != nil {
+			if err := errors.Join(command.CheckFormat(format), command.InRange("peak-macs", options.PeakMACs, 0, math.MaxFloat64),
+				command.InRange("peak-bytes", options.PeakBytes, 0, math.MaxFloat64), command.NotNegative("evidence", options.MaxEvidence)); err != nil {
 				return err
 			}
 			study, err := openStudy(c.Context, t.db)
@@ -159,6 +161,12 @@ func lutDiffCommand() *cli.Command {
 			if err := command.CheckFormat(format); err != nil {
 				return err
 			}
+			if !(options.Alpha > 0 && options.Alpha < 1) {
+				return command.Usagef("--alpha %g is outside (0, 1)", options.Alpha)
+			}
+			if err := errors.Join(command.InRange("run-to-run", options.RunToRun, 0, 0.99), command.NotNegative("smallest", options.Smallest)); err != nil {
+				return err
+			}
 			if arch != "" {
 				a, err := supernet.ParseArch([]byte(arch))
 				if err != nil {
@@ -237,6 +245,11 @@ func lutInterpolateCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
+			for _, r := range rs {
+				if err := command.InRange("resolutions", r, 1, math.MaxInt32); err != nil {
+					return err
+				}
+			}
 			return derive(c, &t, func(table *lut.Table, space *supernet.Space) (*lut.Table, error) {
 				return lut.Interpolate(table, space, rs)
 			})
@@ -255,6 +268,9 @@ func lutCalibrateCommand() *cli.Command {
 			command.SeedFlag(&options.Seed),
 		),
 		Action: func(c *cli.Context) error {
+			if err := command.InRange("networks", options.Networks, 0, lut.MaxCalibration); err != nil {
+				return err
+			}
 			var report *lut.CalibrationReport
 			err := derive(c, &t, func(table *lut.Table, space *supernet.Space) (*lut.Table, error) {
 				var err error

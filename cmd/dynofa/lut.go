@@ -311,7 +311,7 @@ func lutShowCommand() *cli.Command {
 			&cli.StringFlag{Name: "curves", Usage: "draw latency against resolution to `FILE.svg`, .png or .pdf", Destination: &curves},
 		),
 		Action: func(c *cli.Context) error {
-			if err := errors.Join(command.CheckFormat(format), checkPlotPath(heat), checkPlotPath(curves)); err != nil {
+			if err := errors.Join(command.CheckFormat(format), checkPlotPath(heat), checkPlotPath(curves), command.NotNegative("resolution", resolution)); err != nil {
 				return err
 			}
 			table, err := t.load(c)

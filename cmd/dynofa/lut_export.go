@@ -50,6 +50,9 @@ func (f *exportFlags) action(c *cli.Context) error {
 	if f.spread != "std" && f.spread != string(formats.Var) {
 		return command.Usagef("--spread %q is neither std nor var", f.spread)
 	}
+	if err := command.NotNegative("resolution", f.resolution); err != nil {
+		return err
+	}
 	onePer := format != formats.CSV && format != formats.GoBench
 	if !onePer && f.resolution != 0 {
 		return command.Usagef("--format %s holds every resolution of a table", f.format)

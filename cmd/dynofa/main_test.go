@@ -118,6 +118,20 @@ func TestUsageErrors(t *testing.T) {
 		{"unknown candidates", "no candidates", []string{"policy", "tune", "--db", db, "--scenario", "fig7", "--policies", "magic"}},
 		{"scenario without arrivals", "goes with --arrivals", []string{"sim", "replay", "--scenario", "fig7", "main_test.go"}},
 		{"bad load", "KIND:THREADS@FROM-TO", []string{"run", ".", "--images", "builtin", "--load", "cpu:2@5s-4s"}},
+		{"alpha", "--alpha 3 is outside (0, 1)", []string{"lut", "diff", "1", "2", "--db", db, "--alpha", "3"}},
+		{"run to run", "--run-to-run -1 is outside", []string{"lut", "diff", "1", "2", "--db", db, "--run-to-run", "-1"}},
+		{"memory share", "--memory-share 2 is outside [0, 1]", []string{"lut", "rescale", "--db", db, "--cpu-clock", "1GHz", "--memory-share", "2"}},
+		{"calibration networks", "--networks 99 is outside [0, 5]", []string{"lut", "calibrate", "--db", db, "--networks", "99"}},
+		{"peak", "--peak-macs NaN is outside", []string{"lut", "audit", "--db", db, "--peak-macs", "NaN"}},
+		{"resolution", "--resolution -3 is negative", []string{"lut", "show", "--db", db, "--resolution", "-3"}},
+		{"interpolated resolution", "--resolutions 0 is outside", []string{"lut", "interpolate", "--db", db, "--resolutions", "0"}},
+		{"quantile", "--quantile 3 is outside [0.5, 0.999]", []string{"sim", "noise", "trace.csv", "--quantile", "3"}},
+		{"duration", "--duration -1s is negative", []string{"run", "bundle", "--images", "builtin", "--duration", "-1s"}},
+		{"requests", "--requests -1 is negative", []string{"run", "bundle", "--images", "builtin", "--requests", "-1"}},
+		{"threads", "--threads 9999 is outside [0, 1024]", []string{"run", "bundle", "--images", "builtin", "--threads", "9999"}},
+		{"arrivals", "needs a --period", []string{"run", "bundle", "--images", "builtin", "--arrivals", "poisson"}},
+		{"bare accuracy", "--min-accuracy", []string{"run", "bundle", "--images", "builtin", "--min-accuracy", "76"}},
+		{"address", "is not HOST:PORT", []string{"run", "bundle", "--listen", "8000"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			code, _, stderr := dynofa(t, c.args...)

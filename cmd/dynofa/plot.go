@@ -221,7 +221,7 @@ func plotTableCommand() *cli.Command {
 			plotOutputFlag(&out),
 		),
 		Action: func(c *cli.Context) error {
-			if err := plotOutput(out); err != nil {
+			if err := errors.Join(plotOutput(out), command.NotNegative("resolution", resolution)); err != nil {
 				return err
 			}
 			table, err := t.load(c)

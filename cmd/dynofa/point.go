@@ -90,6 +90,9 @@ func (t *tableFlags) find(ctx context.Context, study *study) (*lut.Table, error)
 // choose returns the newest table that fits device, processor and operating point; none that differs is taken. The doubts
 // are about the choice: the table does not tell all of the operating point, or is only the newest of several that fit.
 func (t *tableFlags) choose(ctx context.Context, study *study) (table *lut.Table, doubts []string, err error) {
+	if err := command.NotNegative("table", t.q.ID); err != nil {
+		return nil, nil, err
+	}
 	want, rule, err := t.point.wanted()
 	if err != nil {
 		return nil, nil, err
@@ -127,6 +130,9 @@ func lutRescaleCommand() *cli.Command {
 		),
 		Action: func(c *cli.Context) error {
 			cpu, gpu, memory, err := clocks.parse()
+			if err == nil {
+				err = command.InRange("memory-share", model.MemoryShare, 0, 1)
+			}
 			if err != nil {
 				return err
 			}

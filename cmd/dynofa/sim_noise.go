@@ -25,6 +25,9 @@ func simNoiseCommand() *cli.Command {
 			if err := command.CheckFormat(format); err != nil {
 				return err
 			}
+			if err := command.InRange("quantile", quantile, 0.5, 0.999); err != nil {
+				return err
+			}
 			t, err := readTrace(c, c.Args().First())
 			if err != nil {
 				return err

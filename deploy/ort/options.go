@@ -10,7 +10,7 @@ import (
 // Options are the choices for a session. The zero value works: one thread, CPU.
 type Options struct {
 	// Threads is the number of threads that compute one inference, the caller's included; 0 means 1,
-	// at most 1024.
+	// at most MaxThreads.
 	Threads int
 	// Provider is the execution provider: "" or "cpu", or one of Providers in any case. Operators
 	// that it does not know run on the CPU.
@@ -36,7 +36,8 @@ func (o Options) String() string {
 	return text
 }
 
-const maxThreads = 1024
+// MaxThreads is the most that Options.Threads may ask for.
+const MaxThreads = 1024
 
 // Providers returns the names of the execution providers that Options.Provider may ask for. Whether
 // the loaded library offers one shows when a session is made.
@@ -50,8 +51,8 @@ func (o Options) normal() (Options, error) {
 	if o.Threads == 0 {
 		o.Threads = 1
 	}
-	if o.Threads < 1 || o.Threads > maxThreads {
-		return o, fmt.Errorf("ort: %d threads are outside [1, %d]", o.Threads, maxThreads)
+	if o.Threads < 1 || o.Threads > MaxThreads {
+		return o, fmt.Errorf("ort: %d threads are outside [1, %d]", o.Threads, MaxThreads)
 	}
 	name := strings.ToLower(o.Provider)
 	if name == "" {

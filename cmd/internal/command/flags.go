@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -104,6 +105,22 @@ func Required(pairs ...string) error {
 		}
 	}
 	return nil
+}
+
+// InRange returns a usage error unless low <= v <= high; flag is the name without dashes.
+func InRange[T cmp.Ordered](flag string, v, low, high T) error {
+	if v >= low && v <= high { // not if v is no number
+		return nil
+	}
+	return Usagef("--%s %v is outside [%v, %v]", flag, v, low, high)
+}
+
+// NotNegative returns a usage error for a value below 0, or one that is no number.
+func NotNegative[T ~int | ~int64 | ~float64](flag string, v T) error {
+	if v >= 0 {
+		return nil
+	}
+	return Usagef("--%s %v is negative, or no number", flag, v)
 }
 
 // ParamFlag is --param of commands that build a policy.

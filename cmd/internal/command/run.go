@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -82,10 +85,7 @@ func Run(version string) *cli.Command {
 
 func (o *runOptions) run(c *cli.Context, dir string) error {
 	o.health = runner.NewHealth()
-	if err := o.checkSource(); err != nil {
-		return err
-	}
-	if err := CheckFormat(o.format); err != nil {
+	if err := errors.Join(o.checkSource(), o.checkNumbers(), CheckFormat(o.format)); err != nil {
 		return err
 	}
 	schedule, err := load.ParseSchedule(o.loads)
@@ -161,6 +161,32 @@ func (o *runOptions) checkSource() error {
 		return Usagef("--pending %d is below 1", o.pending)
 	case o.answers != "" && o.frames == "" && o.images != stdinName:
 		return Usagef("--answers goes with --frames, or --images -")
+	}
+	return nil
+}
+
+// checkNumbers refuses numbers that no run can have, before anything is opened.
+func (o *runOptions) checkNumbers() error {
+	arrivals := []string{string(runner.ClosedLoop), string(runner.Periodic), string(runner.Poisson)}
+	err := errors.Join(NotNegative("limit", o.cfg.Limit), NotNegative("deadline", o.cfg.Deadline), NotNegative("period", o.cfg.Period),
+		NotNegative("duration", o.cfg.Duration), NotNegative("requests", o.cfg.Requests), InRange("threads", o.threads, 0, ort.MaxThreads))
+	switch {
+	case err != nil:
+		return UsageError{err}
+	case !slices.Contains(arrivals, o.arrivals):
+		return Usagef("--arrivals %q is none of %s", o.arrivals, strings.Join(arrivals, ", "))
+	case o.arrivals != string(runner.ClosedLoop) && o.cfg.Period == 0:
+		return Usagef("--arrivals %s needs a --period", o.arrivals)
+	}
+	if o.listen != "" {
+		if _, _, err := net.SplitHostPort(o.listen); err != nil {
+			return Usagef("--listen %q is not HOST:PORT: %w", o.listen, err)
+		}
+	}
+	if o.accuracy != "" {
+		if _, err := unit.ParseAccuracy(o.accuracy); err != nil {
+			return Usagef("--min-accuracy: %w", err)
+		}
 	}
 	return nil
 }

@@ -28,7 +28,7 @@ func (o *runOptions) serve(ctx context.Context, c *cli.Context, b *bundle.Bundle
 	}
 	address, port, err := net.SplitHostPort(o.listen)
 	if err != nil {
-		return nil, Usagef("--listen %q is not HOST:PORT: %w", o.listen, err)
+		return nil, err // refused with the command line
 	}
 	if address == "" {
 		address = "127.0.0.1"

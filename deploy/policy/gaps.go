@@ -25,8 +25,17 @@ type gaps struct {
 
 	mass  [reach]int64 // by cells; what is missing to total is beyond
 	total int64
-	stale bool // mass is not up to date
+	stale bool            // mass is not up to date
+	share [gapCount]share // of each of the ring in mass
+	due   time.Duration   // that all shares are for, 0: they are not up to date
+	fresh int             // gaps that came since
 }
+
+// share says where a gap counts in the law: part of it in the cell behind that of its own, the rest in its own.
+type share struct{ cell, part uint8 }
+
+// beyond is the cell of gaps that are too long to count in any.
+const beyond = reach - 1
 
 const (
 	gapCount = 256
@@ -63,7 +72,7 @@ func (g *gaps) add(arrival time.Duration) {
 	g.ring[g.next] = gap
 	g.next = (g.next + 1) % gapCount
 	g.count = min(g.count+1, gapCount)
-	g.stale = true
+	g.stale, g.fresh = true, g.fresh+1
 	if arrival < g.free {
 		g.idle = 0
 		return
@@ -85,27 +94,32 @@ func (g *gaps) closed() bool {
 }
 
 // refresh computes the law on a grid of cells of which perDue make due. The prior is an exponential law
-// with mean due.
+// with mean due. Where the ring is full it only replaces what left by what came.
 func (g *gaps) refresh(due time.Duration) {
 	g.stale = false
-	clear(g.mass[:])
-	if g.closed() {
-		g.total = gapUnit
+	switch {
+	case g.closed():
+		clear(g.mass[:])
+		g.total, g.due = gapUnit, 0
+		return
+	case g.due == due && g.fresh < gapCount:
+		for i := range g.fresh {
+			at := (g.next + gapCount - 1 - i) % gapCount
+			g.weigh(at, -1)
+			g.place(at, due)
+			g.weigh(at, 1)
+		}
+		g.fresh = 0
 		return
 	}
-	g.total = int64(g.count) * gapUnit
-	for _, gap := range g.ring[:g.count] {
-		hi, lo := bits.Mul64(uint64(gap), perDue*gapUnit)
-		if hi >= uint64(due) {
-			continue
-		}
-		at, _ := bits.Div64(hi, lo, uint64(due))
-		cell, part := at/gapUnit, int64(at%gapUnit)
-		if cell >= reach-1 {
-			continue
-		}
-		g.mass[cell] += gapUnit - part
-		g.mass[cell+1] += part
+	clear(g.mass[:])
+	g.total, g.due, g.fresh = int64(g.count)*gapUnit, 0, 0
+	if g.count == gapCount {
+		g.due = due
+	}
+	for i := range g.count {
+		g.place(i, due)
+		g.weigh(i, 1)
 	}
 	if g.count < gapCount/4 {
 		g.total += gapPrior * gapUnit
@@ -115,5 +129,25 @@ func (g *gaps) refresh(due time.Duration) {
 			g.mass[i] += part / 64
 			left -= part
 		}
+	}
+}
+
+// place computes the share of a gap of the ring.
+func (g *gaps) place(i int, due time.Duration) {
+	g.share[i] = share{cell: beyond}
+	hi, lo := bits.Mul64(uint64(g.ring[i]), perDue*gapUnit)
+	if hi >= uint64(due) {
+		return
+	}
+	if at, _ := bits.Div64(hi, lo, uint64(due)); at < beyond*gapUnit {
+		g.share[i] = share{cell: uint8(at / gapUnit), part: uint8(at % gapUnit)}
+	}
+}
+
+// weigh adds a gap of the ring so many times.
+func (g *gaps) weigh(i int, times int64) {
+	if s := g.share[i]; s.cell < beyond {
+		g.mass[s.cell] += times * (gapUnit - int64(s.part))
+		g.mass[s.cell+1] += times * int64(s.part)
 	}
 }

@@ -44,9 +44,6 @@ func log(x float64) float64 {
 	return 2*sum + float64(float64(k)*math.Ln2)
 }
 
-// power returns x^y for a positive x.
-func power(x, y float64) float64 { return exp(float64(y * log(x))) }
-
 // normal returns the probability that a standard normal variable is at most x, with an error below
 // 1.5e-7.
 //

@@ -11,8 +11,9 @@ type plan struct {
 	expanded int // since the start of the decision
 	depth    int // requests that are planned
 
-	arrivals [reach + 1]int64  // value of the next arrival, by cells from now on
-	known    int               // of these, how many are computed
+	// arrivals is the value of the next arrival, by cells from now on, as far as known: in groups of lanes.
+	arrivals [reach/lanes + 1][lanes]int64
+	known    [reach/lanes + 1]bool
 	lag      [maxOptions]int64 // by which the head takes longer with each option, since another clock is in force
 	from     int               // cells since the last arrival
 	rest     int64             // mass of gaps that are not shorter
@@ -37,6 +38,8 @@ const (
 	maxLabels  = 1024
 	maxOptions = 16
 	leastGain  = unitValue >> 20 // a later label must be better by as much
+	leastValue = int64(-1 << 62)
+	indexBits  = 5 // of an index of a move
 )
 
 // start begins with the processor free now, and an option loaded, -1 for another level.
@@ -57,61 +60,76 @@ type moves struct {
 	caution    int64 // share of the additional value of slower options that does not count, of 1024
 }
 
-// merger holds the cheapest label of a move that is not yet taken.
+// merger extends the labels by a move, one after the other.
 type merger struct {
-	at   int // index of the label that it extends
-	t, u int64
-	move int16
+	at    int // index of the label that it extends now
+	move  int16
+	takes int64 // ticks
+	gain  int64 // from labels up to a time
+	until int64
+	lag   int64 // of takes, since another clock is in force
+	less  int64 // value of the move that does not count
 }
 
-// expand plans for one request more.
+// expand plans for one request more: it merges what each move makes of the labels.
 func (p *plan) expand(s options, m moves, switching int64) {
-	var heads [maxOptions + 2]merger
+	const most = maxOptions + 2
+	var heads [most]merger
+	var next [most]int64 // the time of the first label of each that is not yet taken, and its index in the low bits
+	var u [most]int64    // value of that label
 	n := 0
-	add := func(move int16) {
-		if m.only != moveNone && m.only != move {
+	add := func(h merger) {
+		if m.only != moveNone && m.only != h.move {
 			return
 		}
-		heads[n] = merger{at: -1, move: move}
-		if p.advance(s, &heads[n], &m, switching, math.MinInt64) {
+		h.at = -1
+		heads[n] = h
+		if t, value, ok := p.advance(s, &heads[n], &m, switching, leastValue); ok {
+			next[n], u[n] = t<<indexBits|int64(n), value
 			n++
 		}
 	}
 	if m.drop {
-		add(moveDrop)
+		add(merger{move: moveDrop, until: math.MaxInt64})
 	}
 	if m.late {
-		add(moveLate)
+		add(merger{move: moveLate, takes: s[0].latency, gain: -s[0].cost, until: math.MaxInt64})
 	}
 	for j := range s {
-		add(int16(j))
+		add(p.moveTo(s, j, &m))
 	}
 	p.expanded += p.n * n
 	labels, other := p.labels(), &p.memory[1-p.turn]
-	out, best := 0, int64(-1<<62)
-	for n > 0 {
-		first := 0
-		for i := 1; i < n; i++ {
-			if h := &heads[i]; h.t < heads[first].t || h.t == heads[first].t && h.u > heads[first].u {
-				first = i
-			}
+	out, best, last := 0, leastValue, int64(-1)
+	for {
+		first := int64(math.MaxInt64)
+		for _, x := range next[:n] {
+			first = min(first, x)
 		}
-		h := &heads[first]
-		if h.u >= best+leastGain {
-			l := label{t: h.t, u: h.u, first: labels[h.at].first, last: labels[h.at].last}
+		if first == math.MaxInt64 {
+			break
+		}
+		t, i := first>>indexBits, first&(1<<indexBits-1)
+		h := &heads[i]
+		if u[i] >= best+leastGain {
+			if t == last {
+				out--
+			}
+			l := &other[out]
+			*l = labels[h.at]
+			l.t, l.u = t, u[i]
 			if h.move >= 0 {
 				l.last = h.move
 			}
 			if p.depth == 0 {
 				l.first = h.move
 			}
-			best = h.u
-			other[out] = l
+			best, last = u[i], t
 			out++
 		}
-		if !p.advance(s, h, &m, switching, best+leastGain) {
-			n--
-			heads[first] = heads[n]
+		next[i] = math.MaxInt64
+		if t, value, ok := p.advance(s, h, &m, switching, best+leastGain); ok {
+			next[i], u[i] = t<<indexBits|i, value
 		}
 	}
 	p.turn = 1 - p.turn
@@ -119,48 +137,52 @@ func (p *plan) expand(s options, m moves, switching int64) {
 	p.depth++
 }
 
-// advance extends the next label by a move that comes to a value of at least so much, or else the last one from which the
-// move makes sense; false if there is none. What is passed over is later than a label of more value.
-func (p *plan) advance(s options, h *merger, m *moves, switching, least int64) bool {
-	any := false
-	for {
-		next := merger{at: h.at + 1, move: h.move}
-		if next.at >= p.n || !p.extend(s, &next, m, switching) {
-			return any
-		}
-		*h, any = next, true
-		if h.u >= least {
-			return true
-		}
+// moveTo returns the move to option j, and until when a label of that time is sure to be followed by an answer in time.
+func (p *plan) moveTo(s options, j int, m *moves) merger {
+	o := &s[j]
+	h := merger{move: int16(j), until: -1}
+	if p.depth == 0 {
+		h.lag = p.lag[j]
 	}
+	h.takes = max(o.latency+h.lag, 1)
+	if more := o.net() - s[0].net(); m.caution > 0 && more > 0 {
+		h.less = more >> 10 * m.caution
+	}
+	h.gain = o.net() - h.less
+	if enough := max(o.safe, o.knot[knots-1]) + h.lag; m.limit >= enough && o.value > 0 {
+		h.until = m.slack - enough
+	}
+	return h
 }
 
-// extend extends a label by a move, false if that makes no sense.
-func (p *plan) extend(s options, h *merger, m *moves, switching int64) bool {
-	l := &p.memory[p.turn][h.at]
-	h.t, h.u = l.t, l.u
-	switch h.move {
-	case moveDrop:
-	case moveLate:
-		h.t += s[0].latency
-		h.u -= s[0].cost
-	default:
-		lag := int64(0)
-		if p.depth == 0 {
-			lag = p.lag[h.move]
-		}
-		r, ok := s.reward(int(h.move), min(m.slack-l.t, m.limit)-lag)
-		if !ok {
-			return false // later labels have less slack
-		}
-		h.t += max(s[h.move].latency+lag, 1)
-		h.u += r
-		if more := s[h.move].net() - s[0].net(); m.caution > 0 && more > 0 {
-			h.u -= more >> 10 * m.caution
-		}
-		if switching > 0 && !s.same(l.last, h.move) {
-			h.u -= switching
+// advance extends the next label that comes to a value of at least so much by the move, false if there is none from which
+// the move makes sense. What is passed over is later than a label of more value.
+func (p *plan) advance(s options, h *merger, m *moves, switching, least int64) (t, u int64, ok bool) {
+	labels := p.labels()
+	at := h.at + 1
+	if switching == 0 || h.move < 0 {
+		until, least := h.until, least-h.gain
+		for at < len(labels) && labels[at].u < least && labels[at].t <= until {
+			at++
 		}
 	}
-	return true
+	for ; at < len(labels); at++ {
+		l := &labels[at]
+		u = l.u + h.gain
+		if l.t > h.until {
+			r, ok := s.reward(int(h.move), min(m.slack-l.t, m.limit)-h.lag)
+			if !ok {
+				return 0, 0, false // later labels have less slack
+			}
+			u = l.u + r - h.less
+		}
+		if switching > 0 && h.move >= 0 && !s.same(l.last, h.move) {
+			u -= switching
+		}
+		if u >= least {
+			h.at = at
+			return l.t + h.takes, u, true
+		}
+	}
+	return 0, 0, false
 }

@@ -338,7 +338,7 @@ func (p *QDP) best(o *Observation) (best label, value int64) {
 // look prepares what is known about the next arrival.
 func (p *QDP) look(o *Observation) {
 	l := &p.plan
-	l.known, l.rest = 0, 0
+	l.known, l.rest = [len(l.known)]bool{}, 0
 	since := p.ticks(min(max(o.Now-p.gaps.last, 0), maxSpan))
 	l.from = int((since + cellTicks/2) / cellTicks)
 	if l.from < reach {
@@ -377,8 +377,10 @@ func (p *QDP) behind(o *Observation, t int64) int64 {
 // soon returns the value of the next arrival if the processor is free in so many cells.
 func (p *QDP) soon(cells int) int64 {
 	l := &p.plan
-	for ; l.known <= cells; l.known++ {
-		l.arrivals[l.known] = p.values.next(l.known+l.from, l.from, l.rest, &p.gaps.mass)
+	group := cells / lanes
+	if !l.known[group] {
+		l.arrivals[group] = p.values.next(group*lanes+l.from, l.from, l.rest, &p.gaps.mass)
+		l.known[group] = true
 	}
-	return l.arrivals[cells]
+	return l.arrivals[group][cells%lanes]
 }

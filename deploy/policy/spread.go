@@ -18,6 +18,9 @@ type spread struct {
 
 	knot [knots]factor // quantiles at the probabilities knotAt
 	safe factor        // quantile at 1 - target, 0 without a target
+	// logs are logarithms of the tail's share over 1 - knotAt, for the shares of logsOf values.
+	logs   [knots]float64
+	logsOf int
 	// target is the share of inferences that may take longer than safe.
 	target float64
 }
@@ -86,8 +89,18 @@ func (s *spread) remove(v uint32) {
 // refresh brings the quantiles up to date.
 func (s *spread) refresh() {
 	tail := s.fit()
+	if s.logsOf != s.n && tail.share > 0 {
+		for i, p := range knotAt {
+			s.logs[i] = log(tail.share / (1 - float64(p)/65536))
+		}
+		s.logsOf = s.n
+	}
 	for i, p := range knotAt {
-		s.knot[i] = s.quantile(&tail, float64(p)/65536)
+		if p := float64(p) / 65536; tail.share > 0 && p > 1-tail.share {
+			s.knot[i] = tail.at(s.logs[i])
+		} else {
+			s.knot[i] = s.quantile(&tail, p)
+		}
 		if i > 0 {
 			s.knot[i] = max(s.knot[i], s.knot[i-1])
 		}
@@ -129,15 +142,18 @@ func (s *spread) fit() gpd {
 	return t
 }
 
+// at returns the quantile where the logarithm of the share over the probability to exceed it is y.
+func (t *gpd) at(y float64) factor {
+	if t.shape > 0.001 || t.shape < -0.001 {
+		y = (exp(float64(t.shape*y)) - 1) / t.shape
+	}
+	return min(max(factor(t.above+float64(y*t.scale)), 1), 64*unity)
+}
+
 // quantile returns what a share of p of inferences do not exceed.
 func (s *spread) quantile(tail *gpd, p float64) factor {
 	if tail.share > 0 && p > 1-tail.share {
-		ratio := tail.share / (1 - p)
-		y := log(ratio)
-		if tail.shape > 0.001 || tail.shape < -0.001 {
-			y = (power(ratio, tail.shape) - 1) / tail.shape
-		}
-		return min(max(factor(tail.above+float64(y*tail.scale)), 1), 64*unity)
+		return tail.at(log(tail.share / (1 - p)))
 	}
 	at := float64(p * float64(s.n-1))
 	i := int(at)

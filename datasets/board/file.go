@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,6 +15,8 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dynofa/dynofa/datasets/regular"
 )
 
 // MaxFileSize is the largest board file that is read, in bytes.
@@ -61,7 +62,7 @@ func Builtin(name string) (*Board, error) {
 //
 // The error is of the file system or joins the problems of the file as errors of type [*Error].
 func Load(path string) (*Board, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("board: %w", err)
 	}

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dynofa/dynofa/datasets/regular"
 )
 
 // MaxDescription is the size of the largest description that is read, in bytes.
@@ -152,7 +153,7 @@ func or[T any](p *T, otherwise T) T {
 
 // LoadSpace reads the description of a supernet of the user's own from a file; see ParseSpace.
 func LoadSpace(path string) (*Space, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("supernet: %w", err)
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/dynofa/dynofa/datasets/regular"
 )
 
 // arrivalsKeys are the keys beside kind that each kind of arrivals has; those before the empty one are
@@ -193,7 +195,7 @@ func (d *decoder) trace(n *yaml.Node, key string, f *arrivalsFields) Arrivals {
 	if !fs.ValidPath(f.file) {
 		return fail("%q is no path of a file in the scenario's folder or below", clip(f.file))
 	}
-	file, err := d.files.Open(f.file)
+	file, err := regular.OpenFS(d.files, f.file)
 	if err != nil {
 		return fail("%v", err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/dynofa/dynofa/datasets/regular"
 	"github.com/dynofa/dynofa/datasets/unit"
 )
 
@@ -111,7 +112,7 @@ func Load(path string) (*Scenario, error) {
 
 // Open reads the bytes of a scenario file. The error is of the file system.
 func Open(path string) (*File, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("traffic: %w", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"log/slog"
 
 	"github.com/dynofa/dynofa/datasets/images"
 )
@@ -30,7 +31,8 @@ type FeedConfig struct {
 	Resolutions []int
 	// Slots is how many pictures may wait or be served at a time: with that many under way the source is not asked for more, so that a
 	// file is read as fast as it is served, and a camera drops what nobody fetches. Default 4.
-	Slots int
+	Slots  int
+	Logger *slog.Logger // told of pictures that are lost, the same message once in a row; nil: discard
 	// Done gets what became of picture n, counted from 0, in the run's goroutine, which it must not keep waiting; may be nil.
 	Done func(n int64, r Result)
 }
@@ -47,6 +49,9 @@ type FeedReport struct {
 func Feed(ctx context.Context, cfg FeedConfig) (FeedReport, error) {
 	if cfg.Slots == 0 {
 		cfg.Slots = 4
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	if cfg.Inbox == nil || cfg.Source == nil || cfg.Slots < 0 || len(cfg.Resolutions) == 0 {
 		return FeedReport{}, errors.New("runner: feed: an inbox, a source, resolutions and slots that are not negative are required")
@@ -66,6 +71,7 @@ func Feed(ctx context.Context, cfg FeedConfig) (FeedReport, error) {
 	}
 	next := fetch(ctx, cfg.Source, free)
 	var report FeedReport
+	told := "" // last
 	for {
 		var p fetched
 		var ok bool
@@ -79,6 +85,10 @@ func Feed(ctx context.Context, cfg FeedConfig) (FeedReport, error) {
 			return report, nil
 		case errors.Is(p.err, ErrSkip):
 			report.Lost++
+			if text := p.err.Error(); text != told {
+				told = text
+				cfg.Logger.Warn("a picture is lost", "error", p.err)
+			}
 			free <- p.slot
 			continue
 		case p.err != nil:

@@ -1,10 +1,12 @@
 package runner
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/unit"
@@ -21,18 +23,57 @@ type Limits struct {
 // maxLimits bounds the text of limits.
 const maxLimits = 4 << 10
 
-// ReadLimits reads the JSON form, at most 4 KiB of it. Unknown members are an error.
+// limitsForm is an example of the JSON form, for messages.
+const limitsForm = `{"limit": "30ms", "deadline": "50ms", "min_accuracy": "76%", "power_mode": "15W"}`
+
+// ReadLimits reads the JSON form, at most 4 KiB of it. Unknown members are an error. Errors name the line and, where there is one,
+// the member.
 func ReadLimits(r io.Reader) (Limits, error) {
-	var l Limits
-	d := json.NewDecoder(io.LimitReader(r, maxLimits))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&l); err != nil {
+	text, err := io.ReadAll(io.LimitReader(r, maxLimits+1))
+	if err != nil {
 		return Limits{}, err
 	}
-	if d.More() {
-		return Limits{}, errors.New("something follows the limits")
+	if len(text) > maxLimits {
+		return Limits{}, fmt.Errorf("the limits take more than %d bytes", maxLimits)
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return Limits{}, fmt.Errorf("there is nothing, want limits such as %s", limitsForm)
+	}
+	var l Limits
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&l); err != nil {
+		return Limits{}, explainLimits(text, d.InputOffset(), err)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return Limits{}, fmt.Errorf("line %d: something follows the limits", lineOf(text, d.InputOffset()))
 	}
 	return l, nil
+}
+
+// explainLimits says what is wrong with a text, in terms of limits; at is how far it was read.
+func explainLimits(text []byte, at int64, err error) error {
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &kind) && kind.Field != "":
+		return fmt.Errorf("line %d: %s is a %s, want a text in quotes as in %s", lineOf(text, kind.Offset), kind.Field, kind.Value, limitsForm)
+	case errors.As(err, &kind):
+		return fmt.Errorf("line %d: a %s instead of limits such as %s", lineOf(text, kind.Offset), kind.Value, limitsForm)
+	case errors.As(err, &syntax):
+		return fmt.Errorf("line %d: %w", lineOf(text, syntax.Offset), err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("line %d: the text ends before the limits do", lineOf(text, int64(len(text))))
+	}
+	if _, name, ok := strings.Cut(err.Error(), "unknown field "); ok { // the decoder has no type for it
+		return fmt.Errorf("line %d: there is no limit %.80s, want some of %s", lineOf(text, at), name, limitsForm)
+	}
+	return err
+}
+
+// lineOf returns the line of a byte, 1 for the first.
+func lineOf(text []byte, offset int64) int {
+	return 1 + bytes.Count(text[:min(max(offset, 0), int64(len(text)))], []byte("\n"))
 }
 
 // Limits returns what is in force.
@@ -66,7 +107,9 @@ func (c *Control) Apply(l Limits) error {
 	var accuracy unit.Accuracy
 	var err3 error
 	if l.MinAccuracy != nil {
-		accuracy, err3 = unit.ParseAccuracy(*l.MinAccuracy)
+		if accuracy, err3 = unit.ParseAccuracy(*l.MinAccuracy); err3 != nil {
+			err3 = fmt.Errorf("min_accuracy: %w", err3)
+		}
 	}
 	if err := errors.Join(err, err2, err3); err != nil {
 		return err

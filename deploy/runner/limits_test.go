@@ -27,6 +27,21 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%.40q: %v, deadline %v", bad, err, c.Deadline())
 		}
 	}
+	for text, want := range map[string]string{
+		"\n":                                   "there is nothing",
+		"[1]":                                  "line 1: a array instead of limits",
+		"{\n\n\"limit\": 3}":                   "line 3: limit is a number",
+		"{\"limit\": \"3ms\",\n\"limits\": 1}": `line 2: there is no limit "limits"`,
+		"{\"limit\": \"3ms\"":                  "line 1: the text ends before",
+		"{\"limit\": \"3ms\"}\n]":              "line 2: something follows",
+		"{\n\"limit\" 3}":                      "line 2: invalid character",
+		`{"min_accuracy": "76"}`:               "min_accuracy: ",
+		strings.Repeat(" ", 5000):              "more than 4096 bytes",
+	} {
+		if err := apply(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: error %v, want %q", text, err, want)
+		}
+	}
 	if err := apply(`{"power_mode": "15W", "deadline": "40ms"}`); !errors.Is(err, runner.ErrPowerMode) || c.Deadline() != 40*ms {
 		t.Errorf("a power mode that nobody sets: %v, deadline %v", err, c.Deadline())
 	}

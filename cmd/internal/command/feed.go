@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/images"
+	"github.com/dynofa/dynofa/datasets/regular"
 	"github.com/dynofa/dynofa/deploy/runner"
 )
 
@@ -97,16 +98,20 @@ func (p *pipe) Close() error {
 }
 
 // names is a source of pictures whose names come one a line.
-type names struct{ lines *bufio.Scanner }
+type names struct {
+	lines *bufio.Scanner
+	read  int // lines
+}
 
 // Next implements runner.Source. A picture that cannot be read is lost; the next one may be good.
 func (n *names) Next(int) (image.Image, error) {
 	for n.lines.Scan() {
+		n.read++
 		name := strings.TrimSpace(n.lines.Text())
 		if name == "" {
 			continue
 		}
-		f, err := os.Open(name)
+		f, err := regular.Open(name)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", runner.ErrSkip, err)
 		}
@@ -117,7 +122,7 @@ func (n *names) Next(int) (image.Image, error) {
 		return img, nil
 	}
 	if err := n.lines.Err(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("standard input: line %d: %w", n.read+1, err)
 	}
 	return nil, io.EOF
 }
@@ -128,7 +133,7 @@ func (o *runOptions) feed(ctx context.Context, stdout io.Writer) (*runner.Report
 	if err != nil {
 		return nil, err
 	}
-	cfg := runner.FeedConfig{Inbox: o.cfg.Inbox, Source: o.fed.source, Transform: o.cfg.Transform, Slots: o.pending, Done: answers}
+	cfg := runner.FeedConfig{Inbox: o.cfg.Inbox, Source: o.fed.source, Transform: o.cfg.Transform, Slots: o.pending, Logger: o.cfg.Logger, Done: answers}
 	for _, l := range o.cfg.Family.Levels {
 		cfg.Resolutions = append(cfg.Resolutions, l.Arch.R)
 	}

@@ -99,8 +99,18 @@ func TestRunFrames(t *testing.T) {
 	if err := os.WriteFile(name, picture.Bytes(), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	code, stdout, stderr = runWith(t, strings.NewReader(name+"\n\n"+filepath.Join(tmp, "none.png")+"\n"+name), dir, "--images", "-", "--answers", "-", "--prepared", cache)
-	if code != ExitOK || !strings.Contains(stdout, "\n1,on-time,") || !strings.Contains(stdout, "2 requests") || !strings.Contains(stdout, "1 pictures were damaged") {
+	none, noPicture, silent := filepath.Join(tmp, "none.png"), filepath.Join(tmp, "control.json"), filepath.Join(tmp, "silent.png")
+	if err := syscall.Mkfifo(silent, 0o600); err != nil {
+		t.Skip(err)
+	}
+	list := strings.Join([]string{name, "", none, noPicture, silent, name}, "\n")
+	code, stdout, stderr = runWith(t, strings.NewReader(list), dir, "--images", "-", "--answers", "-", "--prepared", cache)
+	for _, lost := range []string{none, noPicture, silent} {
+		if !strings.Contains(stderr, lost) {
+			t.Errorf("%s is not named: %s", lost, stderr)
+		}
+	}
+	if code != ExitOK || !strings.Contains(stdout, "\n1,on-time,") || !strings.Contains(stdout, "2 requests") || !strings.Contains(stdout, "3 pictures were damaged") {
 		t.Errorf("exit code %d\n%s\n%s", code, stdout, stderr)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/datasets/regular"
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/runner"
 	"github.com/dynofa/dynofa/deploy/runner/monitor"
@@ -161,7 +162,7 @@ func followControl(ctx context.Context, path string, seen os.FileInfo, control *
 }
 
 func applyControl(path string, control *runner.Control, log *slog.Logger) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		log.Warn("the control file cannot be read; the limits stay", "error", err)
 		return

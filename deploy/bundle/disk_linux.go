@@ -3,6 +3,7 @@ package bundle
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -56,4 +57,26 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(f.Sync(), f.Close())
+}
+
+// readAhead reads a file into the page cache, in large pages where the kernel has them for files: who maps
+// it then needs few translations of addresses. What goes wrong shows when the file is read.
+func readAhead(root *os.Root, path string) {
+	f, err := root.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() < largePage || info.Size() > math.MaxInt {
+		return
+	}
+	data, err := unix.Mmap(int(f.Fd()), 0, int(info.Size()), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		return
+	}
+	if unix.Madvise(data, unix.MADV_HUGEPAGE) == nil {
+		_ = unix.Madvise(data, unix.MADV_POPULATE_READ) // an error where a page cannot be had, and no signal
+	}
+	_ = unix.Munmap(data)
 }

@@ -178,6 +178,7 @@ func (p *Prepared) Read() ([][]byte, error) {
 	}
 	defer root.Close()
 	blob, _ := p.file(p.manifest.Blob)
+	readAhead(root, blob.Path)
 	if err := verify(root, blob); err != nil {
 		return nil, fmt.Errorf("bundle: %s: %w", p.dir, err)
 	}

@@ -21,6 +21,9 @@ import (
 // alignment of tensors in a blob, in bytes: a cache line, and the widest vector.
 const alignment = 64
 
+// largePage is the size of a large page on x86-64, and on arm64 with small ones of 4 KiB.
+const largePage = 2 << 20
+
 // store lays the tensors of several levels into one blob. Equal tensors are stored once, and a tensor
 // that is the beginning of a longer one is found there: leading output channels of a slice are the
 // beginning of a wider slice. Levels' own batch normalisation, which is folded into the weights, keeps
@@ -141,20 +144,22 @@ func (s *store) begins(q, p *piece) (bool, error) {
 func (s *store) at(level int, e onnx.External) onnx.External {
 	for _, p := range s.all {
 		if p.level == level && p.offset == e.Offset && p.length == e.Length {
-			return onnx.External{Name: e.Name, File: blobName, Offset: p.at, Length: e.Length}
+			e.File, e.Offset = blobName, p.at
+			return e
 		}
 	}
 	return e // not reached: every tensor was listed
 }
 
-// write writes the blob and waits until it is on disk.
+// write writes the blob and waits until it is on disk. Each write is of a large page, which some file systems then keep
+// in one piece in the page cache.
 func (s *store) write(ctx context.Context, path string) (File, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return File{}, err
 	}
 	h := sha256.New()
-	w := bufio.NewWriterSize(io.MultiWriter(f, h), 1<<20)
+	w := bufio.NewWriterSize(io.MultiWriter(f, h), largePage)
 	n, err := s.copy(ctx, w)
 	err = errors.Join(err, w.Flush(), f.Sync(), f.Close())
 	if err == nil && n > MaxFile {

@@ -15,6 +15,8 @@ type External struct {
 	Name           string // of the tensor
 	File           string // beside the model, without folders
 	Offset, Length int64  // bytes
+	Type           int32  // of its elements, as in ONNX's TensorProto.DataType: 1 is float32
+	Shape          []int64
 }
 
 // Externals lists the initialisers of a model's graph whose data lies in other files, in the model's
@@ -31,7 +33,7 @@ func Externals(model []byte) ([]External, error) {
 }
 
 // Relocate returns the model with its external data in other places: place gets each of Externals and
-// returns where its data is now. Equal arguments give equal bytes.
+// returns what is to stand there instead, its name excepted. Equal arguments give equal bytes.
 func Relocate(model []byte, place func(External) External) ([]byte, error) {
 	m, err := visitExternals(model, place)
 	if err != nil {
@@ -61,7 +63,7 @@ func visitExternals(model []byte, visit func(External) External) (*onnxpb.ModelP
 			return nil, fmt.Errorf("onnx: %w: tensor %.200q: %w", ErrMalformed, t.GetName(), err)
 		}
 		e = visit(e)
-		t.ExternalData = nil
+		t.DataType, t.Dims, t.ExternalData = proto.Int32(e.Type), e.Shape, nil
 		for _, p := range []Property{{"location", e.File}, {"offset", strconv.FormatInt(e.Offset, 10)}, {"length", strconv.FormatInt(e.Length, 10)}} {
 			t.ExternalData = append(t.ExternalData, &onnxpb.StringStringEntryProto{Key: proto.String(p.Key), Value: proto.String(p.Value)})
 		}
@@ -71,7 +73,7 @@ func visitExternals(model []byte, visit func(External) External) (*onnxpb.ModelP
 
 // externalOf reads where a tensor's data lies.
 func externalOf(t *onnxpb.TensorProto) (External, error) {
-	e := External{Name: t.GetName(), Length: -1}
+	e := External{Name: t.GetName(), Length: -1, Type: t.GetDataType(), Shape: t.GetDims()}
 	seen := map[string]bool{}
 	for _, p := range t.GetExternalData() {
 		key := p.GetKey()

@@ -4,15 +4,8 @@ package ort
 
 /*
 #cgo LDFLAGS: -ldl
-#include <dlfcn.h>
-#include <stdint.h>
 #include <stdlib.h>
-
-// The head of ONNX Runtime's OrtApiBase, which is the same in every release.
-typedef struct {
-	const void *(*get_api)(uint32_t version);
-	const char *(*get_version)(void);
-} api_base;
+#include "api.h"
 
 // Opens a library and asks it for its version, and for an API version unless that is 0. On failure
 // *error says what the loader said (its memory, valid until the next call), or is NULL if the
@@ -28,9 +21,7 @@ static const char *ask(const char *path, const char **error, uint32_t api, int *
 		return NULL;
 	}
 	*adapted = dlsym(library, "dynofa_older_runtime") != NULL;
-	const api_base *(*get_base)(void) = (const api_base *(*)(void))dlsym(library, "OrtGetApiBase");
-	if (!get_base) return NULL;
-	const api_base *base = get_base();
+	const api_base *base = base_of(library);
 	if (!base || !base->get_version) return NULL;
 	if (api && base->get_api) *has_api = base->get_api(api) != NULL;
 	return base->get_version();

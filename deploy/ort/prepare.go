@@ -52,7 +52,7 @@ func (r *Runtime) Optimise(model []byte, dir, name string, o Options) (graph []b
 	if err != nil {
 		return nil, fmt.Errorf("ort: session options: %s", oneLine(err.Error()))
 	}
-	s, err := r.newSession(model, "", withinModel, options)
+	s, err := r.newSession(model, "", withinModel, nil, options)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,13 @@ func (r *Runtime) NewMappedSession(graph []byte, dir string, o Options) (*Sessio
 			return nil, fmt.Errorf("ort: %w", err)
 		}
 	}
-	return r.newSession(graph, file, beside, options)
+	var shared *initialisers
+	if o.Provider == "cpu" { // others copy tensors to where they compute
+		if shared, err = r.share(options, abs, list); err != nil {
+			return nil, err
+		}
+	}
+	return r.newSession(graph, file, beside, shared, options)
 }
 
 // optimisation says what a session does with its graph.

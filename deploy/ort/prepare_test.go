@@ -58,7 +58,8 @@ func TestMappedSessionsAnswerTheSame(t *testing.T) {
 		}
 		at := int64(len(blob))
 		blob = append(blob, data[e.Offset:e.Offset+e.Length]...)
-		return onnx.External{Name: e.Name, File: "blob", Offset: at, Length: e.Length}
+		e.File, e.Offset = "blob", at
+		return e
 	})
 	if err != nil {
 		t.Fatal(err)

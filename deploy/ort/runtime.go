@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync"
+	"unsafe"
 
 	binding "github.com/yalue/onnxruntime_go"
 )
@@ -16,6 +17,7 @@ type Runtime struct {
 	path, resolved string
 	version        string
 	sharedArena    bool
+	api            unsafe.Pointer // the library's C API, nil if it cannot be had
 	digest         func() (string, error)
 }
 
@@ -56,7 +58,7 @@ func Load(path string) (*Runtime, error) {
 		return nil, fmt.Errorf("ort: load %s: %s", abs, oneLine(err.Error()))
 	}
 	loaded.runtime = &Runtime{
-		path: abs, resolved: resolved, version: version, sharedArena: shareArena(),
+		path: abs, resolved: resolved, version: version, sharedArena: shareArena(), api: apiOf(abs),
 		digest: sync.OnceValues(func() (string, error) { return digest(resolved) }),
 	}
 	return loaded.runtime, nil

@@ -26,6 +26,7 @@ type Session struct {
 	session *binding.AdvancedSession // nil once closed
 	values  []*binding.Tensor[float32]
 	pinned  runtime.Pinner
+	shared  *initialisers // nil if the library holds the model's tensors itself
 
 	input, output           []float32
 	inputShape, outputShape []int
@@ -54,18 +55,19 @@ func (r *Runtime) NewSession(model []byte, o Options) (*Session, error) {
 		return nil, err
 	}
 	defer options.Destroy()
-	return r.newSession(model, "", withinModel, options)
+	return r.newSession(model, "", withinModel, nil, options)
 }
 
-// newSession makes a session of a model whose tensors are where data says. The library gets the bytes, or the
-// path of a file with them unless that is "".
-func (r *Runtime) newSession(model []byte, file string, data place, options *binding.SessionOptions) (*Session, error) {
+// newSession makes a session of a model whose tensors are where data says, and in shared, which it takes over. The
+// library gets the bytes, or the path of a file with them unless that is "".
+func (r *Runtime) newSession(model []byte, file string, data place, shared *initialisers, options *binding.SessionOptions) (*Session, error) {
 	in, out, err := modelInterface(model, data)
 	if err != nil {
-		return nil, fmt.Errorf("ort: %w: %w", ErrModel, err)
+		return nil, errors.Join(fmt.Errorf("ort: %w: %w", ErrModel, err), shared.release())
 	}
 	s := &Session{
-		input: make([]float32, in.Elements()), output: make([]float32, out.Elements()),
+		shared: shared,
+		input:  make([]float32, in.Elements()), output: make([]float32, out.Elements()),
 		inputShape: in.Shape, outputShape: out.Shape,
 	}
 	for _, t := range []struct {
@@ -245,7 +247,7 @@ func (s *Session) release() error {
 	}
 	s.values = nil
 	s.pinned.Unpin()
-	return err
+	return errors.Join(err, s.shared.release())
 }
 
 func int64s(v []int) binding.Shape {

@@ -114,6 +114,10 @@ func (b *Bundle) load() error {
 		return err
 	}
 	if _, ok := found[manifestName]; !ok {
+		_, plain := found[familyName]
+		if _, models := found[modelName(0)]; plain && models {
+			return fmt.Errorf("%w but plain models for other runtimes, as export --standalone writes them: export without --standalone makes a bundle", ErrNotBundle)
+		}
 		return fmt.Errorf("%w: it has no %s", ErrNotBundle, manifestName)
 	}
 	data, err := read(b.root, manifestName, MaxManifest)

@@ -96,6 +96,8 @@ func (b *Bundle) prepare(ctx context.Context, p Preparation) (*Prepared, error) 
 	key := digest([]byte(fmt.Sprintf("%s %d\n%s\n%s\n", preparedFormat, preparedSchema, b.digest, p.Target)))
 	dir := filepath.Join(cache, key[:keyLength])
 	if found, err := b.openPrepared(dir, p.Target); err == nil {
+		now := time.Now()
+		_ = os.Chtimes(dir, now, now) // so that it is not the first to be pruned; a cache that cannot be written to is never pruned
 		return found, nil
 	}
 	if err := b.makePrepared(ctx, dir, p); err != nil {
@@ -280,7 +282,7 @@ func (b *Bundle) makePrepared(ctx context.Context, dir string, p Preparation) (e
 // many again for a second runtime or processor.
 const keepPrepared = 4
 
-// prune removes the prepared bundles that were made longest ago. Who still maps them keeps them.
+// prune removes the prepared bundles that were made or opened longest ago. Who still maps them keeps them.
 func prune(cache string) error {
 	entries, err := os.ReadDir(cache)
 	if err != nil {

@@ -145,11 +145,19 @@ func TestPrepare(t *testing.T) {
 	if entries, _ := os.ReadDir(cache); len(entries) != 3 {
 		t.Errorf("%d entries in the cache, want 3", len(entries))
 	}
-	for i := range 5 { // the oldest go
+	for i := range 5 { // what was opened longest ago goes
 		count.Target = fmt.Sprint("machine ", i)
 		if _, err := b.Prepare(t.Context(), count); err != nil {
 			t.Fatal(err)
 		}
+		used := count
+		used.Target = preparation(cache).Target
+		if _, err := b.Prepare(t.Context(), used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := os.Stat(p.Dir()); err != nil || made != 3+5*3 {
+		t.Errorf("what was opened each time was pruned and made again: %d levels optimised, %v", made, err)
 	}
 	if entries, _ := os.ReadDir(cache); len(entries) != 4 {
 		t.Errorf("%d entries in the cache, want 4", len(entries))

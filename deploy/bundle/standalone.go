@@ -16,6 +16,9 @@ const (
 	sumsName   = "sha256sums"
 )
 
+// modelName is the file of a level.
+func modelName(level int) string { return fmt.Sprintf("level-%d.onnx", level) }
+
 // WriteModels writes a family for users of other runtimes: one plain ONNX model per level,
 // level-0.onnx and so on, the family as JSON, and their digests in sha256sums, as sha256sum -c reads
 // it. Models are those of Bundle.Level. The policy and everything else of the spec is left out.
@@ -61,7 +64,7 @@ func writeModels(ctx context.Context, dir string, spec Spec) (files []File, err 
 		}
 		model, err := m.level(i)
 		if err == nil {
-			err = w.add(fmt.Sprintf("level-%d.onnx", i), model)
+			err = w.add(modelName(i), model)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("level %d: %w", i, err)

@@ -1,9 +1,11 @@
 package bundle_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -41,6 +43,9 @@ func TestWriteModels(t *testing.T) {
 		}
 	}
 	alone(t, parent, "models")
+	if _, err := bundle.Open(dir); !errors.Is(err, bundle.ErrNotBundle) || !strings.Contains(err.Error(), "export without --standalone") {
+		t.Errorf("opened as a bundle: %v", err)
+	}
 	again := filepath.Join(t.TempDir(), "models")
 	if err := os.Mkdir(again, 0o755); err != nil { // an empty folder is taken
 		t.Fatal(err)

@@ -123,6 +123,39 @@ func (s *server) findSteps(b *board.Board) error {
 	return nil
 }
 
+// had returns the clock steps that the board leaves at present, nil if the policy chooses none. Where it leaves none of the
+// model's, the nearest one stands for what it does.
+func (s *server) had() []policy.StepRange {
+	if !s.header.Steps || s.board == nil {
+		return nil
+	}
+	changed := len(s.ranges) == 0
+	for i := range s.processors {
+		p := &s.processors[i]
+		if len(p.steps) == 0 {
+			continue
+		}
+		low, high := s.board.platform.Steps(p.onBoard)
+		first, last := 0, len(p.steps)-1
+		for first < last && p.steps[first] < low {
+			first++
+		}
+		for last > first && p.steps[last] > high {
+			last--
+		}
+		r := policy.StepRange{Low: uint8(first + 1), High: uint8(last + 1)}
+		changed = changed || r != p.had
+		p.had = r
+	}
+	if changed { // recorded observations share what does not change
+		s.ranges = make([]policy.StepRange, len(s.processors))
+		for i := range s.processors {
+			s.ranges[i] = s.processors[i].had
+		}
+	}
+	return s.ranges
+}
+
 // setClock asks the board for a decision's clock step.
 func (s *server) setClock(d policy.Decision) error {
 	if d.Clock == 0 || s.board == nil {

@@ -28,6 +28,7 @@ type processor struct {
 	threads float64       // see Demand
 	demand  []levelDemand // by level
 	steps   []int         // there, of the model's clock steps
+	had     policy.StepRange
 	work    platform.Work // in progress, or about to be
 }
 
@@ -67,6 +68,7 @@ type server struct {
 	records []trace.Record
 	shown   []policy.Request   // free part of the memory for recorded queues
 	seen    policy.Observation // what the policy is shown; here since it escapes
+	ranges  []policy.StepRange // clock steps that can be had, see had
 	view    [policy.MaxQueue]policy.Request
 	handled uint64 // events
 	err     error
@@ -249,6 +251,7 @@ func (s *server) observe() policy.Observation {
 		Now: s.kernel.Now(), Level: s.lastLevel, Processor: s.lastProcessor, Busy: s.busy,
 		Waiting: s.queue.len(),
 		Limit:   s.scenario.LimitAt("", s.kernel.Now()), MinAccuracy: s.scenario.AccuracyAt("", s.kernel.Now()),
+		Steps: s.had(),
 	}
 }
 

@@ -195,6 +195,7 @@ func (c Config) prepare() (*server, error) {
 	}
 	s.header = c.header(f, params)
 	s.header.Blind = blind(c.Scenario)
+	s.header.Steps = c.Board != nil && len(s.model.Clocks) > 0 && choosesClocks(s.policy)
 	if err := s.calibrate(&c); err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
 	}

@@ -49,24 +49,31 @@ func newSupply(s *settings, m *Model, base []option) supply {
 // chooses reports whether decisions are for a clock step.
 func (p *supply) chooses() bool { return p.clocked }
 
-// span returns the first and the last clock step to be considered on a processor.
-func (p *supply) span(m *Model, processor int) (low, high int) {
+// span returns the first and the last clock step to be considered on a processor, of those in a range.
+func (p *supply) span(m *Model, r *ranges, processor int) (low, high int) {
 	if n := m.steps(processor); p.clocked && n > 0 {
-		return 1, n
+		return r.span(processor, n)
 	}
 	return 0, 0
 }
 
-// few returns the clock steps that are considered where plans are wide: the top one, the lowest one and one between them.
-func (p *supply) few(m *Model, processor int) []int {
-	low, high := p.span(m, processor)
-	switch {
-	case high-low < 1:
-		return []int{high}
-	case high-low < 2:
-		return []int{high, low}
+// few is the number of clock steps that are considered where plans are wide.
+func (p *supply) few(m *Model, processor int) int {
+	low, high := p.span(m, &ranges{}, processor)
+	return min(high-low+1, 3)
+}
+
+// oneOf returns one of the few clock steps of a range: of rank 0 the top one, of 1 one between, of the last one the lowest one. Where
+// there are fewer, some are the same.
+func (p *supply) oneOf(m *Model, r *ranges, processor, rank int) int {
+	low, high := p.span(m, r, processor)
+	switch n := p.few(m, processor); {
+	case rank == 0:
+		return high
+	case rank == n-1:
+		return low
 	}
-	return []int{high, (low + high) / 2, low}
+	return (low + high) / 2
 }
 
 // cost returns what an inference costs.
@@ -78,13 +85,14 @@ func (p *supply) cost(l *LevelModel, processor, clock, size int) int64 {
 }
 
 // lag returns by how much longer an inference takes at an option's clock step because another is in force when it begins;
-// negative if that is a faster one.
-func (p *supply) lag(m *Model, o *option) time.Duration {
+// negative if that is a faster one. What was asked for last may be out of range by now.
+func (p *supply) lag(m *Model, r *ranges, o *option) time.Duration {
 	if o.clock == 0 || p.asked[o.processor] == o.clock {
 		return 0
 	}
+	low, high := p.span(m, r, o.processor)
 	l := &m.Levels[o.level]
-	before, after := l.At(o.processor, p.asked[o.processor], 1), l.At(o.processor, o.clock, 1)
+	before, after := l.At(o.processor, min(max(p.asked[o.processor], low), high), 1), l.At(o.processor, o.clock, 1)
 	effect := m.Clocks[o.processor].Effect
 	if before <= effect {
 		return before - after // it ends before the step is in force
@@ -93,17 +101,21 @@ func (p *supply) lag(m *Model, o *option) time.Duration {
 }
 
 // ask takes note of what begins.
-func (p *supply) ask(m *Model, o *option) {
+func (p *supply) ask(m *Model, r *ranges, o *option) {
 	if o.clock > 0 {
-		p.late[o.processor] = p.lag(m, o)
+		p.late[o.processor] = p.lag(m, r, o)
 		p.asked[o.processor] = o.clock
 	}
 }
 
-// lagged returns by how much longer a finished inference was expected to take because of its clock step.
+// lagged returns by how much longer a finished inference was expected to take because of its clock step. One that ran at
+// another step than was asked for tells which one holds.
 func (p *supply) lagged(c *Completion) time.Duration {
 	if c.Clock == 0 || !p.clocked {
 		return 0
+	}
+	if p.asked[c.Processor] != c.Clock {
+		p.asked[c.Processor], p.late[c.Processor] = c.Clock, 0
 	}
 	return p.late[c.Processor]
 }

@@ -213,6 +213,9 @@ type Observation struct {
 	Limit time.Duration
 	// MinAccuracy is the accuracy required of the level that serves, 0: none.
 	MinAccuracy unit.Accuracy
+	// Steps has, per processor, the clock steps that can be had at present, which power mode, heat and the system's
+	// permission decide; nil: all of the model's. Whoever made the slice does not change it any more.
+	Steps []StepRange
 }
 
 // Action says what becomes of the head of the queue.
@@ -268,7 +271,7 @@ func (d Decision) String() string {
 type Completion struct {
 	Request          int64 // of a batch: the first one
 	Level, Processor int
-	Batch, Clock     int           // as in the Decision
+	Batch, Clock     int           // as in the Decision; Clock is the step that was in force, if not the decided one
 	Start, End       time.Duration // of the inference, switching before it excluded
 	Deadline         time.Duration // of Request, absolute; 0: none
 }
@@ -319,6 +322,8 @@ func (d Decision) Answers(m *Model, o *Observation) error {
 		return fmt.Errorf("processor %d is busy", d.Processor)
 	case d.Batch > len(o.Queue):
 		return fmt.Errorf("batch %d is more than the %d requests in view", d.Batch, len(o.Queue))
+	case d.checkClock(m, o) != nil:
+		return d.checkClock(m, o)
 	case d.Action == Wait && d.Until == 0 && o.Busy == 0:
 		return errors.New("it waits for an inference to end, and there is none")
 	case d.Action == Wait && d.Until != 0 && d.Until <= o.Now:

@@ -65,8 +65,9 @@ type state struct {
 	due, meanDue time.Duration // from arrival to deadline, 0: not known
 	limit        int64         // of an inference, in ticks
 	floor        unit.Accuracy
-	stale        bool // options are not up to date
-	row          int  // drops in a row
+	steps        ranges // clock steps that can be had
+	stale        bool   // options are not up to date
+	row          int    // drops in a row
 }
 
 var _ Policy = (*QDP)(nil)
@@ -223,6 +224,9 @@ func (p *QDP) follow(o *Observation) {
 	if p.floor != o.MinAccuracy {
 		p.floor, p.stale = o.MinAccuracy, true
 	}
+	if p.supply.chooses() && p.steps.take(o.Steps) {
+		p.stale = true
+	}
 	if p.due == 0 {
 		return
 	}
@@ -271,7 +275,7 @@ func (p *QDP) serve(j int, reason Reason) Decision { return p.begin(&p.options[j
 // begin serves the head alone with an option.
 func (p *QDP) begin(o *option, reason Reason) Decision {
 	p.row = 0
-	p.supply.ask(p.model, o)
+	p.supply.ask(p.model, &p.steps, o)
 	return Decision{Action: Serve, Level: o.level, Processor: o.processor, Clock: o.clock, Reason: reason}
 }
 
@@ -294,7 +298,7 @@ func (p *QDP) lay(o *Observation) {
 	p.plan.start(loaded)
 	if p.supply.chooses() {
 		for j := range p.options {
-			p.plan.lag[j] = p.signed(p.supply.lag(p.model, &p.options[j]))
+			p.plan.lag[j] = p.signed(p.supply.lag(p.model, &p.steps, &p.options[j]))
 		}
 	}
 	for i := range o.Queue {

@@ -70,7 +70,7 @@ func (p *QDP) prepare() {
 		o := p.base[i]
 		l := &p.model.Levels[o.level]
 		f := p.pace[o.processor].present().times(p.bias[i])
-		low, high := p.supply.span(p.model, o.processor)
+		low, high := p.supply.span(p.model, &p.steps, o.processor)
 		for o.clock = low; o.clock <= high; o.clock++ {
 			expected := f.of(l.At(o.processor, o.clock, 1))
 			o.latency = max(p.ticks(expected)+1, 1)

@@ -34,6 +34,7 @@ const (
 type way struct {
 	base             int // its index among the base options
 	level, processor int
+	rank             int // of its clock step, see supply.oneOf
 	clock            int
 	value            int64
 	latency          [MaxBatch]int64 // in ticks, by batch size - 1
@@ -67,8 +68,8 @@ func newWide(m *Model, base []option, e *supply) *wide {
 			processors++
 		}
 		if last < maxOptions || b.level == 0 || b.level*(maxOptions-1)/last != (b.level-1)*(maxOptions-1)/last {
-			for _, clock := range e.few(m, b.processor) {
-				w.ways = append(w.ways, way{base: i, level: b.level, processor: b.processor, clock: clock, largest: l.Largest(b.processor)})
+			for rank := range e.few(m, b.processor) {
+				w.ways = append(w.ways, way{base: i, level: b.level, processor: b.processor, rank: rank, largest: l.Largest(b.processor)})
 			}
 		}
 		batches = batches || l.Largest(b.processor) > 1
@@ -94,6 +95,7 @@ func (p *QDP) refreshWide() {
 	w.fastest = 0
 	for i := range w.ways {
 		y := &w.ways[i]
+		y.clock = p.supply.oneOf(p.model, &p.steps, y.processor, y.rank)
 		l := &p.model.Levels[y.level]
 		pace := p.pace[y.processor].present().times(p.bias[y.base])
 		for b := range y.largest {
@@ -202,7 +204,7 @@ func (p *QDP) start(o *Observation, d Decision) Decision {
 	p.row = 0
 	w := p.wide
 	latency := p.model.Levels[d.Level].At(d.Processor, d.Clock, d.Batch)
-	p.supply.ask(p.model, &option{level: d.Level, processor: d.Processor, clock: d.Clock})
+	p.supply.ask(p.model, &p.steps, &option{level: d.Level, processor: d.Processor, clock: d.Clock})
 	w.busy[d.Processor] = o.Now + p.pace[d.Processor].present().times(p.bias[p.find(d.Level, d.Processor)]).of(latency)
 	w.typical += (int64(d.Size())*256 - w.typical) / 16
 	return d

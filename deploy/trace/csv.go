@@ -20,7 +20,11 @@ func (h *Header) columns() []string {
 	if h.Concurrent {
 		names = append(names, "busy")
 	}
-	names = append(names, "waiting", "limit_ns", "min_accuracy", "queue", "action", "level", "processor")
+	names = append(names, "waiting", "limit_ns", "min_accuracy")
+	if h.Steps {
+		names = append(names, "steps")
+	}
+	names = append(names, "queue", "action", "level", "processor")
 	if h.Concurrent {
 		names = append(names, "batch")
 	}
@@ -32,6 +36,11 @@ func (h *Header) columns() []string {
 
 // clocked reports whether decisions may be for a clock step.
 func (h *Header) clocked() bool { return len(h.Family.Clocks) > 0 }
+
+// extra says which columns there are beside those of every trace.
+type extra struct{ concurrent, clocked, steps bool }
+
+func (h *Header) extra() extra { return extra{h.Concurrent, h.clocked(), h.Steps} }
 
 // Limits of a file. What the writer would write beyond them it refuses as well.
 const (
@@ -98,7 +107,7 @@ func parseHeader(line []byte) (*Header, error) {
 }
 
 // appendRecord appends one record's line, with the columns that the header asks for.
-func appendRecord(b []byte, r *Record, concurrent, clocked bool) []byte {
+func appendRecord(b []byte, r *Record, with extra) []byte {
 	o, d := &r.Observation, &r.Decision
 	number := func(n int64) {
 		b = strconv.AppendInt(b, n, 10)
@@ -114,13 +123,16 @@ func appendRecord(b []byte, r *Record, concurrent, clocked bool) []byte {
 	number(int64(o.Now))
 	number(int64(o.Level))
 	number(int64(o.Processor))
-	if concurrent {
+	if with.concurrent {
 		b = append(strconv.AppendUint(b, o.Busy, 10), ',')
 	}
 	number(int64(o.Waiting))
 	number(int64(o.Limit))
 	b = strconv.AppendFloat(b, float64(o.MinAccuracy), 'g', -1, 64)
 	b = append(b, ',')
+	if with.steps {
+		b = append(appendSteps(b, o.Steps), ',')
+	}
 	for i, q := range o.Queue {
 		if i > 0 {
 			b = append(b, ';')
@@ -135,10 +147,10 @@ func appendRecord(b []byte, r *Record, concurrent, clocked bool) []byte {
 	word(string(d.Action))
 	number(int64(d.Level))
 	number(int64(d.Processor))
-	if concurrent {
+	if with.concurrent {
 		number(int64(d.Batch))
 	}
-	if clocked {
+	if with.clocked {
 		number(int64(d.Clock))
 	}
 	word(string(d.Reason))
@@ -167,6 +179,9 @@ func parseRecord(line []byte, h *Header, columns []string) (Record, error) {
 	o.Waiting = p.small()
 	o.Limit = p.time()
 	o.MinAccuracy = p.accuracy()
+	if h.Steps {
+		o.Steps = p.steps()
+	}
 	o.Queue = p.queue()
 	d.Action = policy.Action(p.word())
 	d.Level, d.Processor = p.small(), p.small()
@@ -217,6 +232,6 @@ func (r *Record) Equal(s *Record) bool {
 	a, b := r.Observation, s.Observation
 	return r.Request == s.Request && r.Arrival == s.Arrival && r.Deadline == s.Deadline &&
 		a.Now == b.Now && a.Level == b.Level && a.Processor == b.Processor && a.Busy == b.Busy && slices.Equal(a.Queue, b.Queue) &&
-		a.Waiting == b.Waiting && a.Limit == b.Limit && a.MinAccuracy == b.MinAccuracy &&
+		a.Waiting == b.Waiting && a.Limit == b.Limit && a.MinAccuracy == b.MinAccuracy && slices.Equal(a.Steps, b.Steps) &&
 		r.Decision == s.Decision && r.Start == s.Start && r.End == s.End && r.Outcome == s.Outcome
 }

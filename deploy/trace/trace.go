@@ -21,7 +21,8 @@
 // A trace whose header says "concurrent" has two columns more: busy, the processors that serve as bits of
 // a number, after last_processor, and batch after processor. Of a batch the first record has the
 // observation; those of its other requests follow, without one, and repeat decision, start and end. A trace of a family
-// with clocks has a column clock before reason.
+// with clocks has a column clock before reason. One whose header says "steps" has a column of that name before queue: the
+// clock steps that could be had of each processor, such as 1-15;0-0, where 0-0 is all of them or none.
 package trace
 
 import (
@@ -121,8 +122,10 @@ type Header struct {
 	Scenario string            `json:"scenario,omitempty"` // name, or empty
 	Seed     uint64            `json:"seed"`
 	// Concurrent says that requests may be served in batches, or on several processors at once.
-	Concurrent bool     `json:"concurrent,omitempty"`
-	Notes      []string `json:"notes,omitempty"` // doubts that travel with the trace
+	Concurrent bool `json:"concurrent,omitempty"`
+	// Steps says that observations have the clock steps that could be had.
+	Steps bool     `json:"steps,omitempty"`
+	Notes []string `json:"notes,omitempty"` // doubts that travel with the trace
 	// Blind are the times, in order, in which completions did not reach the policy: a sensor was lost.
 	Blind []Span `json:"blind,omitempty"`
 	// Loads are the co-running programs that somebody started beside the run, ordered by From, then What.
@@ -228,12 +231,11 @@ type Trace struct {
 // checker holds records to what every trace keeps. The writer and the reader use the same, so what
 // is written can be read.
 type checker struct {
-	model      *policy.Model
-	concurrent bool
-	clocked    bool
-	now        time.Duration // of the last observation
-	batch      Record        // the first of the last batch
-	left       int           // records of it that are to come
+	model *policy.Model
+	extra
+	now   time.Duration // of the last observation
+	batch Record        // the first of the last batch
+	left  int           // records of it that are to come
 }
 
 func newChecker(h *Header) (*checker, error) {
@@ -244,7 +246,7 @@ func newChecker(h *Header) (*checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &checker{model: m, concurrent: h.Concurrent, clocked: h.clocked()}, nil
+	return &checker{model: m, extra: h.extra()}, nil
 }
 
 // check returns the first thing that is wrong with the next record.
@@ -290,6 +292,12 @@ func (c *checker) checkObservation(r *Record) error {
 	if err := o.MinAccuracy.Validate(); err != nil {
 		return fmt.Errorf("required %w", err)
 	}
+	if len(o.Steps) > 0 && !c.steps {
+		return errors.New("the header does not say steps, but there is a range of them")
+	}
+	if err := c.model.CheckSteps(o); err != nil {
+		return err
+	}
 	if o.Waiting > math.MaxInt32 {
 		return fmt.Errorf("%d requests wait", o.Waiting)
 	}
@@ -313,7 +321,12 @@ func (c *checker) checkObservation(r *Record) error {
 		}
 		return nil
 	}
-	if err := r.Decision.Answers(c.model, o); err != nil {
+	asked := o
+	if r.Overridden() && o.Steps != nil { // the clock that held in spite of the decision
+		all := *o
+		all.Steps, asked = nil, &all
+	}
+	if err := r.Decision.Answers(c.model, asked); err != nil {
 		return fmt.Errorf("decision: %w", err)
 	}
 	if head := (policy.Request{ID: r.Request, Arrival: r.Arrival, Deadline: r.Deadline}); o.Queue[0] != head {
@@ -338,7 +351,7 @@ func (c *checker) checkMember(r *Record) error {
 	want.Queue, want.Waiting = nil, 0
 	switch o := &r.Observation; {
 	case r.Asked() || o.Now != want.Now || o.Level != want.Level || o.Processor != want.Processor || o.Busy != want.Busy ||
-		o.Limit != want.Limit || o.MinAccuracy != want.MinAccuracy:
+		o.Limit != want.Limit || o.MinAccuracy != want.MinAccuracy || !slices.Equal(o.Steps, want.Steps):
 		return errors.New("it belongs to the batch before it, but has another observation, or a queue")
 	case r.Decision != b.Decision || r.Start != b.Start || r.End != b.End:
 		return errors.New("it belongs to the batch before it, but decision, start or end differ")

@@ -56,7 +56,7 @@ func (w *Writer) Write(r Record) error {
 		return fmt.Errorf("trace: more than %d records", MaxRecords)
 	}
 	n := len(w.buf)
-	w.buf = appendRecord(w.buf, &r, w.check.concurrent, w.check.clocked)
+	w.buf = appendRecord(w.buf, &r, w.check.extra)
 	row := int64(len(w.buf) - n)
 	if w.bytes+row > MaxBytes {
 		w.buf = w.buf[:n]

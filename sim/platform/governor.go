@@ -141,3 +141,9 @@ func (p *Platform) SetClock(processor, step int) bool {
 	p.request(processor, pr.choose())
 	return true
 }
+
+// Steps returns the first and the last clock step of a processor that power mode and heat leave at present.
+func (p *Platform) Steps(processor int) (low, high int) {
+	pr := &p.processors[processor]
+	return pr.low, min(pr.high, pr.cap)
+}

@@ -59,10 +59,26 @@ func (e *events) next() (*policy.Observation, policy.Completion) {
 	if n := len(e.model.Processors); e.rng.IntN(3) == 0 {
 		e.shown.Busy = e.rng.Uint64N(1<<n - 1) // not all of them
 	}
+	e.shown.Steps = e.steps()
 	if e.served {
 		e.shown.Level, e.shown.Processor = e.last.Level, e.last.Processor
 	}
 	return &e.shown, policy.Completion{}
+}
+
+// steps returns nil or, where there are clock steps, now and then some range of them.
+func (e *events) steps() []policy.StepRange {
+	if len(e.model.Clocks) == 0 || e.rng.IntN(3) > 0 {
+		return nil
+	}
+	ranges := make([]policy.StepRange, len(e.model.Processors))
+	for i, c := range e.model.Clocks {
+		if n := len(c.Steps); n > 0 && e.rng.IntN(4) > 0 {
+			low := 1 + e.rng.IntN(n)
+			ranges[i] = policy.StepRange{Low: uint8(low), High: uint8(low + e.rng.IntN(n-low+1))}
+		}
+	}
+	return ranges
 }
 
 // size returns zero, a time of up to n typical latencies or, rarely, the largest.
@@ -132,6 +148,10 @@ func (e *events) completion() policy.Completion {
 		c.Batch = policy.MaxBatch + 1
 	case 6:
 		c.Clock = 99
+	case 7, 8, 9: // it could not be set
+		if len(e.model.Clocks) > 0 && len(e.model.Clocks[c.Processor].Steps) > 0 {
+			c.Clock = 1 + e.rng.IntN(len(e.model.Clocks[c.Processor].Steps))
+		}
 	}
 	return c
 }

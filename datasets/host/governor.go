@@ -1,0 +1,157 @@
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+)
+
+// Governor holds processors at the clocks that its caller asks for, and puts back what it found.
+//
+// The processor "cpu" is all of Linux's cpufreq policies: under the governor userspace where the system has it
+// (scaling_setspeed), else by their lowest and highest clock. "gpu" is the GPU's devfreq device, by its lowest and highest
+// clock. A cluster that cannot run at the clock that is asked for is held at the nearest one that it can. Limits that it
+// finds are kept: they are the power mode's, or somebody's choice.
+//
+// Nothing is changed before the first Set. Restore puts everything back; a process that is killed leaves the clocks as they
+// are then. Its methods may be called from any goroutine.
+//
+// Source: Linux, Documentation/admin-guide/pm/cpufreq.rst; Documentation/ABI/testing/sysfs-class-devfreq.
+type Governor struct {
+	fsys    fs.FS
+	changer Changer
+
+	mu      sync.Mutex
+	domains map[string]*domain // by processor
+}
+
+// NewGovernor returns a governor that has changed nothing.
+func NewGovernor(fsys fs.FS, changer Changer) *Governor {
+	return &Governor{fsys: fsys, changer: changer, domains: map[string]*domain{}}
+}
+
+// Held is what holds of a processor's clock.
+type Held struct {
+	// Clock is the one that is held; 0 if something else may move it, or if the system tells none.
+	Clock unit.Hertz
+	// Low and High are the lowest and the highest clock that can be had at present, by power mode, heat and whatever else
+	// limits them; 0 if the system tells none.
+	Low, High unit.Hertz
+}
+
+// Set asks for a clock of a processor and returns the one that is held afterwards, 0 if none is. It returns an error if something
+// could not be written, or if the system tells no clock of the processor.
+func (g *Governor) Set(processor string, clock unit.Hertz) (unit.Hertz, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	d := g.domain(processor)
+	if len(d.targets) == 0 {
+		return 0, fmt.Errorf("the system tells no clock of processor %s", processor)
+	}
+	if !(clock > 0) {
+		return 0, fmt.Errorf("clock %v is not positive", clock)
+	}
+	var errs []error
+	d.asked = clock
+	for _, t := range d.targets {
+		if !d.taken {
+			t.take(g)
+		}
+		errs = append(errs, t.set(g, clock))
+	}
+	d.taken = true
+	return d.held(g.reader()).Clock, errors.Join(errs...)
+}
+
+// Read tells what holds of a processor's clock, the zero value if the system tells nothing.
+func (g *Governor) Read(processor string) Held {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.domain(processor).held(g.reader())
+}
+
+// Restore puts back what was found before the first Set of each processor, and returns what could not be. The next Set takes
+// over again.
+func (g *Governor) Restore() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(g.domains)) {
+		for _, t := range g.domains[name].targets {
+			errs = append(errs, t.restore(g))
+		}
+	}
+	clear(g.domains)
+	return errors.Join(errs...)
+}
+
+func (g *Governor) reader() reader { return reader{g.fsys} }
+
+// domain finds what clocks a processor.
+func (g *Governor) domain(processor string) *domain {
+	d := g.domains[processor]
+	if d == nil {
+		d = &domain{}
+		switch r := g.reader(); processor {
+		case "cpu":
+			for _, p := range r.policies() {
+				d.targets = append(d.targets, policyTarget(r, p))
+			}
+		case "gpu":
+			for _, v := range r.devices() {
+				if v.kind() == gpuDevice {
+					d.targets = append(d.targets, deviceTarget(v))
+				}
+			}
+		}
+		g.domains[processor] = d
+	}
+	return d
+}
+
+// domain is what clocks a processor.
+type domain struct {
+	taken   bool
+	asked   unit.Hertz // last
+	targets []*target
+}
+
+// held tells what holds of a processor: once a clock was asked for, that of the target which is furthest below it. A
+// cluster counts as holding what was asked for if it is at what its hardware can do towards that.
+func (d *domain) held(r reader) Held {
+	var all Held
+	moves, limited := false, false
+	possible := slices.ContainsFunc(d.targets, func(t *target) bool { return !t.clamped }) // for one of them
+	for _, t := range d.targets {
+		h := t.held(r)
+		if h == (Held{}) {
+			continue // offline
+		}
+		all.Low = max(all.Low, h.Low)
+		switch capped := t.most == 0 || h.High < t.most; {
+		case capped && (!limited || h.High < all.High):
+			all.High, limited = h.High, true
+		case !limited:
+			all.High = max(all.High, h.High)
+		}
+		if t.clamped && possible && h.Clock == t.wanted {
+			h.Clock = d.asked
+		}
+		switch {
+		case h.Clock == 0:
+			moves = true
+		case all.Clock == 0 || d.taken && h.Clock < all.Clock || !d.taken && h.Clock > all.Clock:
+			all.Clock = h.Clock
+		}
+	}
+	if moves {
+		all.Clock = 0
+	}
+	all.Low = min(all.Low, all.High)
+	return all
+}

@@ -133,6 +133,12 @@ type Config struct {
 	// Health has alarms about the device; nil: none but the runner's own.
 	Health *Health
 
+	// Clocks tells the clocks of processors, to a policy that chooses them; nil: nobody knows, and they are taken to be at
+	// their highest step. Governor sets them, and needs Clocks; nil: they stay as they are, and the policy knows no others.
+	// What Governor has changed is its owner's to put back.
+	Clocks   Clocks
+	Governor Governor
+
 	// Warmup is how often every level runs before time begins; default 2, negative never.
 	Warmup int
 	// RetryAfter is how long a level rests after a failed inference; default 1 s.
@@ -232,6 +238,7 @@ func (c Config) Validate() error {
 	check(c.Requests < 0, "%d requests", c.Requests)
 	check(c.Duration < 0 || c.Deadline < 0 || c.Limit < 0 || c.RetryAfter < 0 || c.HangAfter < 0,
 		"duration %v, deadline %v, limit %v, retry after %v or hang after %v is negative", c.Duration, c.Deadline, c.Limit, c.RetryAfter, c.HangAfter)
+	check(c.Governor != nil && c.Clocks == nil, "a governor without anything that tells the clocks")
 	errs = append(errs, c.MinAccuracy.Validate())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("runner: %w", err)
@@ -293,7 +300,7 @@ func (c Config) checkSession(space *supernet.Space, level int, s Session) error 
 }
 
 // family returns the family as the policy sees it: with the processors that serve alone, whose sessions take one
-// request at a time. A run sets no clocks: of the operating points the fastest is left, whose energy counts.
+// request at a time, for policies that choose no clocks: of the operating points the fastest is left, whose energy counts.
 func (c Config) family() family.Family {
 	f := *c.Family
 	f.Levels = slices.Clone(f.Levels)
@@ -306,12 +313,7 @@ func (c Config) family() family.Family {
 
 // build returns the policy and what it knows.
 func (c Config) build() (policy.Policy, *policy.Model, error) {
-	f := c.family()
-	m, err := policy.NewModel(&f)
-	if err != nil {
-		return nil, nil, err
-	}
-	p, err := c.NewPolicy(c.Policy.Spec, c.Policy.Params, m)
+	p, m, _, err := c.managed()
 	return p, m, err
 }
 
@@ -323,13 +325,14 @@ func (c Config) Header() (trace.Header, error) {
 		return trace.Header{}, err
 	}
 	c = c.withDefaults()
-	p, _, err := c.build()
+	p, _, f, err := c.managed()
 	if err != nil {
 		return trace.Header{}, fmt.Errorf("runner: %w", err)
 	}
 	return trace.Header{
 		Version: trace.FormatVersion, Program: c.Program, Kind: trace.Measured,
-		Policy: p.Spec(), Params: c.Policy.Params, Seed: c.Seed, Concurrent: c.together(), Loads: c.Loads, Family: c.family(), Notes: c.notes(),
+		Policy: p.Spec(), Params: c.Policy.Params, Seed: c.Seed, Concurrent: c.together(), Steps: len(f.Clocks) > 0, Loads: c.Loads, Family: f,
+		Notes: c.notes(),
 	}, nil
 }
 

@@ -83,6 +83,16 @@ func (r *run) heed(now time.Duration) {
 	}
 }
 
+// raise raises an alarm of the runner's own, and takes it in.
+func (r *run) raise(now time.Duration, a Alarm) {
+	if r.Health == nil {
+		r.alarm(now, a)
+		return
+	}
+	r.Health.Raise(a)
+	r.heed(now)
+}
+
 // alarm puts the safe level in service for a while.
 func (r *run) alarm(now time.Duration, a Alarm) {
 	hold := a.Hold

@@ -12,6 +12,7 @@ import (
 // infer runs the decided level, or the safe one in its place, and completes the record.
 func (r *run) infer(rec *trace.Record) {
 	r.heed(rec.Observation.Now)
+	r.setClock(rec)
 	l := r.lanes[0]
 	s := r.session(l, rec)
 	level := rec.Decision.Level
@@ -50,7 +51,7 @@ func (r *run) infer(rec *trace.Record) {
 	}
 	a.Latency, a.Outcome = rec.End-rec.Start, rec.Outcome
 	r.finish(rec, a, s.Output(), nil)
-	r.policy.Observe(policy.Completion{Request: rec.Request, Level: level, Processor: rec.Decision.Processor,
+	r.policy.Observe(policy.Completion{Request: rec.Request, Level: level, Processor: rec.Decision.Processor, Clock: rec.Decision.Clock,
 		Start: rec.Start, End: rec.End, Deadline: rec.Deadline})
 	r.observed.Level, r.observed.Processor = level, rec.Decision.Processor
 }

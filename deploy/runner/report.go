@@ -33,7 +33,8 @@ type Report struct {
 	Levels           []LevelReport
 	// Processors has each of several processors that served at the same time; nil of one alone.
 	Processors []ProcessorReport
-	Notes      []string // doubts that travel with the numbers
+	Clocks     []ClockReport // of the processors whose clock the policy chooses
+	Notes      []string      // doubts that travel with the numbers
 }
 
 // LevelReport is a level's part in a run.
@@ -151,6 +152,7 @@ func (r *run) report(ended string) *Report {
 	t := r.tally
 	rep := t.report
 	rep.Policy, rep.Ended, rep.Elapsed, rep.Notes = r.policy.Spec(), ended, r.now(), r.notes()
+	rep.Clocks = r.clockReports()
 	var all, first samples
 	var sum, effective float64
 	for i := range r.Family.Levels {

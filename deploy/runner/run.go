@@ -71,6 +71,9 @@ type run struct {
 	fell       bool          // the clock is behind latest
 	safeUntil  time.Duration // the safe level serves until then
 	safeReason policy.Reason
+
+	clocks []clock // per processor, nil if the policy chooses none
+	looked time.Duration
 }
 
 func (r *run) run(ctx context.Context) (*Report, error) {
@@ -100,6 +103,7 @@ func (r *run) run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	r.began, r.latest = r.Clock.Now(), 0
+	r.startClocks()
 	end := cancelled
 	switch {
 	case ctx.Err() != nil:
@@ -261,6 +265,7 @@ func (r *run) observe() *policy.Observation {
 	if r.Control != nil {
 		o.Limit, o.MinAccuracy = r.Control.Limit(), r.Control.MinAccuracy()
 	}
+	r.watchClocks(o.Now)
 	o.Queue = r.queue.show(r.shown[:0])
 	o.Waiting = r.queue.len()
 	return o

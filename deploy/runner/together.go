@@ -129,6 +129,7 @@ func (r *run) decide(ctx context.Context, now time.Duration, busy uint64) error 
 func (r *run) start(j *job) {
 	now := j.rec.Observation.Now
 	r.heed(now)
+	r.setClock(&j.rec)
 	w := r.team.workers[j.rec.Decision.Processor]
 	j.session = r.session(w.lane, &j.rec)
 	level := j.rec.Decision.Level
@@ -202,7 +203,7 @@ func (r *run) reapOne(j *job) {
 		outcome = trace.Late
 	}
 	j.answer.Latency, j.answer.Outcome = j.end-j.start, outcome
-	completion := policy.Completion{Request: j.rec.Request, Level: level, Processor: w.index, Start: j.start, End: j.end, Deadline: j.rec.Deadline}
+	completion := policy.Completion{Request: j.rec.Request, Level: level, Processor: w.index, Clock: j.rec.Decision.Clock, Start: j.start, End: j.end, Deadline: j.rec.Deadline}
 	r.over(j, outcome, j.session.Output(), nil)
 	r.policy.Observe(completion)
 }

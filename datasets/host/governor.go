@@ -75,6 +75,21 @@ func (g *Governor) Read(processor string) Held {
 	return g.domain(processor).held(g.reader())
 }
 
+// Files returns the files that Set writes for a processor, named as in the file system; none if the system tells no clock of it.
+func (g *Governor) Files(processor string) []string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	var files []string
+	for _, t := range g.domain(processor).targets {
+		if t.speed != "" {
+			files = append(files, t.governor, t.speed)
+		} else {
+			files = append(files, t.lowest, t.highest)
+		}
+	}
+	return files
+}
+
 // Restore puts back what was found before the first Set of each processor, and returns what could not be. The next Set takes
 // over again.
 func (g *Governor) Restore() error {

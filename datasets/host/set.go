@@ -34,15 +34,19 @@ type Changer interface {
 	Run(ctx context.Context, program string, args ...string) error
 }
 
-// machine is this machine's Changer.
-type machine struct{}
+// machine is the Changer of what lies in a folder.
+type machine struct{ root string }
 
 // Changes returns this machine's Changer.
-func Changes() Changer { return machine{} }
+func Changes() Changer { return ChangesAt("/") }
+
+// ChangesAt returns the Changer of a machine whose file system lies in a folder: that of the host in a container, say. Programs run
+// for "/" only.
+func ChangesAt(root string) Changer { return machine{root} }
 
 // WriteFile implements Changer. It creates no file.
-func (machine) WriteFile(name, content string) error {
-	f, err := os.OpenFile(filepath.Join("/", filepath.FromSlash(name)), os.O_WRONLY, 0)
+func (m machine) WriteFile(name, content string) error {
+	f, err := os.OpenFile(filepath.Join(m.root, filepath.FromSlash(name)), os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return err
 	}
@@ -51,7 +55,10 @@ func (machine) WriteFile(name, content string) error {
 }
 
 // Run implements Changer.
-func (machine) Run(ctx context.Context, program string, args ...string) error {
+func (m machine) Run(ctx context.Context, program string, args ...string) error {
+	if m.root != "/" {
+		return fmt.Errorf("%s: no program is run for the system in %s", program, m.root)
+	}
 	out, err := exec.CommandContext(ctx, program, args...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", program, err, clean(string(out)))

@@ -18,6 +18,7 @@ import (
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/onnx"
 	"github.com/dynofa/dynofa/deploy/ort"
+	"github.com/dynofa/dynofa/search/family"
 )
 
 // Verdicts of a check.
@@ -32,13 +33,14 @@ type finding struct{ name, verdict, detail, remedy string }
 
 // Doctor is the command that checks whether this machine can run bundles, and how well.
 func Doctor() *cli.Command {
-	var library, dir, prepared, format string
+	var library, dir, prepared, system, format string
 	return &cli.Command{
 		Name:  "doctor",
 		Usage: "check this machine: ONNX Runtime, a bundle and its execution provider, the cache folder, disk, memory, clocks and who may set them, temperatures",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "bundle", Usage: "check this bundle, too: `FOLDER`", Destination: &dir},
 			&cli.StringFlag{Name: "prepared", Usage: "`FOLDER` for prepared graphs, as for run", Destination: &prepared},
+			systemFlag(&system),
 			RuntimeFlag(&library),
 			OutputFlag(&format),
 		},
@@ -46,12 +48,18 @@ func Doctor() *cli.Command {
 			if err := CheckFormat(format); err != nil {
 				return err
 			}
+			fsys, _, err := openSystem(system)
+			if err != nil {
+				return err
+			}
+			may := func(name string) bool { return mayWrite(filepath.Join(system, name)) }
 			found, need := checkBundle(c.Context, dir)
 			found = append(found, checkRuntime(library, need.provider)...)
 			found = append(found, checkCache(prepared))
 			found = append(found, checkSpace(prepared, need.bytes, freeBytes))
-			found = append(found, checkHost(host.FS())...)
-			found = append(found, checkClockAccess(host.FS(), mayWrite))
+			found = append(found, checkHost(fsys)...)
+			found = append(found, checkClockAccess(fsys, may))
+			found = append(found, checkChosenClocks(fsys, may, need.policy, need.clocks)...)
 			g := &Grid{Head: []string{"check", "verdict", "found", "what to do"}}
 			problems := 0
 			for _, f := range found {
@@ -75,11 +83,13 @@ func Doctor() *cli.Command {
 type needs struct {
 	provider string // execution provider
 	bytes    int64  // of disk for preparing it
+	policy   string
+	clocks   []family.Clocks // that the policy may choose
 }
 
 // usualNeeds are those of six levels of w1.2: their tensors, each level's own and shared parts once, took 171 and 87 MB
 // (docs/studies/runtime), and while it is prepared a bundle needs both.
-var usualNeeds = needs{"cpu", 259e6}
+var usualNeeds = needs{provider: "cpu", bytes: 259e6}
 
 // checkBundle verifies a bundle and returns what it needs.
 func checkBundle(ctx context.Context, dir string) ([]finding, needs) {
@@ -97,7 +107,7 @@ func checkBundle(ctx context.Context, dir string) ([]finding, needs) {
 		return []finding{f}, usualNeeds
 	}
 	m := b.Manifest()
-	need := needs{provider: m.Runtime.Provider}
+	need := needs{provider: m.Runtime.Provider, policy: m.Policy.Spec, clocks: m.Family.Clocks}
 	for _, file := range m.Files {
 		if file.Path == m.Supernet { // an upper bound: each level once, and once more what they share
 			need.bytes = file.Size * int64(len(m.Family.Levels)+1)

@@ -36,8 +36,7 @@ func checkSpace(arg string, need int64, free func(dir string) int64) finding {
 	return finding{"disk space", checkOK, fmt.Sprintf("%s free, preparing takes up to %s", unit.Bytes(have), unit.Bytes(need)), ""}
 }
 
-// checkClockAccess looks whether this user may set clocks and governors, which profiling does on request and running does
-// not. may tells of a file, by its name below the root folder.
+// checkClockAccess looks whether this user may set clocks and governors, which profiling and running do on request alone. may tells of a file, by its name below the root folder.
 func checkClockAccess(fsys fs.FS, may func(name string) bool) finding {
 	state := host.ReadState(fsys)
 	var all, refused []string
@@ -50,7 +49,7 @@ func checkClockAccess(fsys fs.FS, may func(name string) bool) finding {
 		}
 	}
 	for _, p := range state.Policies {
-		for _, name := range []string{"scaling_governor", "scaling_min_freq", "scaling_max_freq"} {
+		for _, name := range []string{"scaling_governor", "scaling_min_freq", "scaling_max_freq", "scaling_setspeed"} {
 			look(path.Join("sys/devices/system/cpu/cpufreq", p.Name, name))
 		}
 	}
@@ -70,7 +69,7 @@ func checkClockAccess(fsys fs.FS, may func(name string) bool) finding {
 		where += fmt.Sprintf(" and %d more files", n)
 	}
 	return finding{"setting clocks", checkWarn, "this user may not write " + where,
-		"let lut profile set them as root, or set them before (" + setByHand(state) + "); running needs none of it"}
+		"let lut profile set them as root, or set them before (" + setByHand(state) + "); run needs it with --clocks set alone"}
 }
 
 // setByHand says what sets clocks on this kind of machine.
@@ -82,8 +81,8 @@ func setByHand(state host.State) string {
 }
 
 // mayWrite tells whether a file of the system can be opened for writing; nothing is written.
-func mayWrite(name string) bool {
-	f, err := os.OpenFile("/"+name, os.O_WRONLY, 0)
+func mayWrite(path string) bool {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return false
 	}

@@ -51,6 +51,7 @@ func printReport(c *cli.Context, r *runner.Report, f *family.Family, format stri
 			r.MeanAccuracy, strings.Join(origins, ", "), r.Switches, r.Ended)
 	}
 	g.Note("measured here: the time of the inference alone; preparing a picture took %v at the median", r.Preparation.P50)
+	noteClocks(g, r.Clocks)
 	for _, n := range r.Notes {
 		g.Note("%s", n)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dynofa/dynofa/datasets/host"
 	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
@@ -28,6 +30,7 @@ type runOptions struct {
 	images, labels, library, policy, accuracy string
 	arrivals, trace, loads, format, prepared  string
 	signer, listen, model, control            string
+	clocks, system                            string
 	frames, frameSize, frameFormat, answers   string
 	pending                                   int
 	health                                    *runner.Health
@@ -38,6 +41,8 @@ type runOptions struct {
 	threads                                   int
 	cfg                                       runner.Config
 	notifier                                  *systemd.Notifier
+	fsys                                      fs.FS // this machine's, or what lies in system
+	changer                                   host.Changer
 }
 
 // Run is the command that runs a bundle on this machine. version goes into traces.
@@ -66,6 +71,8 @@ func Run(version string) *cli.Command {
 			&cli.DurationFlag{Name: "duration", Usage: "no arrivals from then on; 0: see --requests", Destination: &o.cfg.Duration},
 			&cli.Int64Flag{Name: "requests", Usage: "end after so many; 0: one for each picture, if there is no --duration", Destination: &o.cfg.Requests},
 			&cli.StringFlag{Name: "load", Usage: "co-running `LOADS` meanwhile, KIND:THREADS@FROM-TO, such as cpu:2@4s-8s,mem:1@6s-9s", Destination: &o.loads},
+			clocksFlag(&o.clocks),
+			systemFlag(&o.system),
 			&cli.StringFlag{Name: "trace", Usage: "record the run in `FILE.csv`", Destination: &o.trace},
 			&cli.StringFlag{Name: "prepared", Usage: "`FOLDER` for the graphs that are optimised for this machine at the first start; none: plain sessions, which take several times the memory", DefaultText: "dynofa in the user's cache folder, or $CACHE_DIRECTORY", Destination: &o.prepared},
 			&cli.StringFlag{Name: "require-signature", Usage: "refuse a bundle that was not signed by `KEY`: a public key of minisign, or a file with one", Destination: &o.signer},
@@ -86,6 +93,9 @@ func Run(version string) *cli.Command {
 func (o *runOptions) run(c *cli.Context, dir string) error {
 	o.health = runner.NewHealth()
 	if err := errors.Join(o.checkSource(), o.checkNumbers(), CheckFormat(o.format)); err != nil {
+		return err
+	}
+	if err := o.openSystem(); err != nil {
 		return err
 	}
 	schedule, err := load.ParseSchedule(o.loads)
@@ -127,6 +137,8 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	}
 	defer closeSessions()
 	defer o.service(c)()
+	restore := o.govern(c)
+	defer restore() // whatever happens
 	do := func(ctx context.Context) (*runner.Report, error) {
 		o.ready(c)
 		if o.fed != nil {
@@ -138,8 +150,11 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 		do = func(ctx context.Context) (*runner.Report, error) { return o.serve(ctx, c, b) }
 	}
 	report, err := o.record(c, schedule, do)
-	if err != nil {
-		return err
+	if restored := restore(); err != nil || restored != nil {
+		if err == nil { // what was measured is worth something all the same
+			err = printReport(c, report, o.cfg.Family, o.format)
+		}
+		return errors.Join(err, restored)
 	}
 	return printReport(c, report, o.cfg.Family, o.format)
 }

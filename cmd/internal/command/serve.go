@@ -16,11 +16,10 @@ import (
 
 // serve answers HTTP requests until ctx ends.
 func (o *runOptions) serve(ctx context.Context, c *cli.Context, b *bundle.Bundle) (*runner.Report, error) {
-	files := host.FS()
 	s, err := serve.New(serve.Config{
 		Run: o.cfg, Name: o.model, Version: b.Digest()[:12], Program: o.cfg.Program,
 		Monitor: o.watching.monitor, Drift: o.watching.drift,
-		State:  func() host.State { return host.ReadState(files) },
+		State:  func() host.State { return host.ReadState(o.fsys) },
 		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil)),
 	})
 	if err != nil {

@@ -38,8 +38,7 @@ func (o *runOptions) watch(c *cli.Context) (*watching, error) {
 		out = terminal
 	}
 	log := slog.New(slog.NewTextHandler(out, nil))
-	files := host.FS()
-	cfg := monitor.Config{FS: files, Health: o.health, Ladder: o.ladder, Logger: log}
+	cfg := monitor.Config{FS: o.fsys, Health: o.health, Ladder: o.ladder, Logger: log}
 	w := &watching{}
 	var err error
 	if w.monitor, err = monitor.New(cfg); err != nil {
@@ -108,7 +107,7 @@ func (o *runOptions) processor() string {
 
 // newLadder puts a ladder in charge of a pool's levels.
 func (o *runOptions) newLadder(c *cli.Context, pool *runner.Pool) (err error) {
-	o.ladder, err = monitor.NewLadder(monitor.LadderConfig{FS: host.FS(), Levels: pool, Need: o.needs(), Trim: ort.Trim,
+	o.ladder, err = monitor.NewLadder(monitor.LadderConfig{FS: o.fsys, Levels: pool, Need: o.needs(), Trim: ort.Trim,
 		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil))})
 	return err
 }
@@ -126,7 +125,7 @@ func (o *runOptions) needs() []int64 {
 // setPowerMode sets the device's power mode. If the device refuses, the run's safe level serves until the policy has seen what
 // inferences take.
 func (o *runOptions) setPowerMode(ctx context.Context, mode string) error {
-	change := host.Set(ctx, host.FS(), host.Changes(), host.Settings{PowerMode: mode})
+	change := host.Set(ctx, o.fsys, o.changer, host.Settings{PowerMode: mode})
 	if len(change.Warnings) == 0 {
 		return nil
 	}

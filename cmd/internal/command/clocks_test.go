@@ -1,0 +1,235 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/datasets/unit"
+	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/onnx"
+	"github.com/dynofa/dynofa/deploy/ort"
+	"github.com/dynofa/dynofa/deploy/trace"
+	"github.com/dynofa/dynofa/search/family"
+)
+
+// clockedBundle is tinyBundle with three clock steps of the CPU and a policy that chooses among them.
+func clockedBundle(t *testing.T) string {
+	t.Helper()
+	b, err := bundle.Open(tinyBundle(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	f := b.Manifest().Family
+	f.Clocks = []family.Clocks{{Processor: "cpu", Steps: []unit.Hertz{600e6, 1e9, 1.5e9}, Effect: time.Millisecond, Source: "made up for a test"}}
+	for i := range f.Levels {
+		l := &f.Levels[i].Latencies[0]
+		for k, s := range f.Clocks[0].Steps {
+			slower := 1.5e9 / float64(s)
+			l.Points = append(l.Points, family.Point{Latency: l.Latency * unit.Nanoseconds(slower), Energy: unit.Joules(float64(k+1) * float64(l.Latency) / 1e9)})
+		}
+	}
+	s, err := f.Supernet()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := onnx.RandomWeights(s, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "bundle")
+	if _, err := bundle.Write(t.Context(), dir, bundle.Spec{CreatedBy: "test", Family: &f, Weights: w.Source(), Supernet: w,
+		Policy: bundle.Policy{Spec: "qdp", Params: map[string]string{"energy": "20"}}, Runtime: b.Manifest().Runtime}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// boardFiles makes a folder with the files of a board's clocks, of which some may be left out or be others.
+func boardFiles(t *testing.T, change map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"affected_cpus": "0 1 2 3", "scaling_driver": "cpufreq-dt", "scaling_governor": "ondemand", "scaling_available_governors": "ondemand userspace performance",
+		"scaling_cur_freq": "600000", "scaling_min_freq": "600000", "scaling_max_freq": "1500000", "cpuinfo_min_freq": "600000", "cpuinfo_max_freq": "1500000", "scaling_setspeed": "<unsupported>",
+	} {
+		path := filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy0", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if other, ok := change[name]; ok {
+			text = other
+		}
+		var err error
+		switch text {
+		case "-":
+		case "/": // a folder can be written to by nobody
+			err = os.Mkdir(path, 0o755)
+		default:
+			err = os.WriteFile(path, []byte(text+"\n"), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// contents returns all files below a folder, in one text, but the one that the kernel empties with the governor userspace.
+func contents(t *testing.T, root string) string {
+	t.Helper()
+	var b strings.Builder
+	err := filepath.WalkDir(root, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == "scaling_setspeed" {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		fmt.Fprintf(&b, "%s: %s\n", d.Name(), strings.TrimSpace(string(data)))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func needRuntime(t *testing.T) {
+	t.Helper()
+	if _, err := ort.FindLibrary(""); err != nil {
+		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+}
+
+// TestRunSetsClocks runs a bundle whose policy chooses clocks, with real inference, on a board that is a folder: on request alone its
+// clocks are set, the trace says which, replays, and what was there is there again in the end.
+func TestRunSetsClocks(t *testing.T) {
+	needRuntime(t)
+	dir, cache := clockedBundle(t), t.TempDir()
+	for name, c := range map[string]struct {
+		files      map[string]string
+		args       []string
+		clock      int // in the end
+		overridden bool
+		said       []string
+	}{
+		"by default":            {clock: 3, said: []string{"the policy chooses among 3 clocks of cpu, which stay as they are: it reckoned with 1.500 GHz", "--clocks set"}},
+		"a slow one that stays": {files: map[string]string{"scaling_max_freq": "1000000"}, args: []string{"--clocks", "leave"}, clock: 2, said: []string{"it reckoned with 1.000 GHz"}},
+		"set": {args: []string{"--clocks", "set"}, clock: 1, said: []string{"clock of cpu: asked for 2 times among 3 steps", "lost 0 times; at 600.0 MHz in the end",
+			"in force 1.000 ms after it is asked for, as the bundle says, not measured here; operating points: made up for a test"}},
+		"set without userspace": {files: map[string]string{"scaling_setspeed": "-"}, args: []string{"--clocks", "set"}, clock: 1, said: []string{"asked for 2 times"}},
+		"within limits":         {files: map[string]string{"scaling_min_freq": "1000000"}, args: []string{"--clocks", "set"}, clock: 2, said: []string{"at 1.000 GHz in the end"}},
+		"refused": {files: map[string]string{"scaling_setspeed": "-", "scaling_min_freq": "/"}, args: []string{"--clocks", "set"}, clock: 3, overridden: true,
+			said: []string{"reason=runner-clock-denied", "is a directory", "lost 1 times"}},
+		"nothing there": {files: map[string]string{"cpuinfo_max_freq": "-", "scaling_max_freq": "-", "scaling_min_freq": "-", "scaling_setspeed": "-"}, args: []string{"--clocks", "set"}, clock: 3, overridden: true,
+			said: []string{"reason=runner-clock-denied", "lost 1 times"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, record := boardFiles(t, c.files), filepath.Join(t.TempDir(), "run.csv")
+			before := contents(t, root)
+			code, out, errs := runWith(t, nil, append([]string{dir, "--images", "builtin", "--requests", "15", "--arrivals", "periodic", "--period", "20ms", "--deadline", "10s", "--prepared", cache,
+				"--system", root, "--trace", record}, c.args...)...)
+			if code != ExitOK {
+				t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+			}
+			for _, want := range c.said {
+				if !strings.Contains(out+errs, want) {
+					t.Errorf("no %q in\n%s\n%s", want, out, errs)
+				}
+			}
+			if after := contents(t, root); after != before {
+				t.Errorf("left behind\n%s\nof\n%s", after, before)
+			}
+			text, err := os.ReadFile(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tr, err := trace.Read(record, bytes.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := trace.Replay(tr)
+			if err != nil || report.Equal != report.N || (report.Overridden > 0) != c.overridden || len(tr.Records) != 15 {
+				t.Errorf("replay %+v, %v", report, err)
+			}
+			if d := tr.Records[14].Decision; d.Clock != c.clock {
+				t.Errorf("the last decision is %v", d)
+			}
+		})
+	}
+	for _, args := range [][]string{{"--clocks", "maybe"}, {"--system", "/does/not/exist"}} {
+		if code, _, errs := runWith(t, nil, append([]string{dir, "--images", "builtin"}, args...)...); code != ExitUsage || !strings.Contains(errs, args[1]) {
+			t.Errorf("%q: exit code %d, %s", args, code, errs)
+		}
+	}
+}
+
+// A run that is interrupted puts clocks back, too, and so does one that ends in an error.
+func TestInterruptedRunRestoresClocks(t *testing.T) {
+	needRuntime(t)
+	dir, root := clockedBundle(t), boardFiles(t, nil)
+	before := contents(t, root)
+	for name, args := range map[string][]string{"interrupted": nil, "failed": {"--trace", "/dev/full"}} {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		set := make(chan bool, 1)
+		go func() {
+			defer cancel()
+			for ctx.Err() == nil {
+				if strings.Contains(contents(t, root), "scaling_governor: userspace") {
+					set <- true
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+			set <- false
+		}()
+		var out output
+		app := Prepare(&cli.App{Name: "dynofa-run", Commands: []*cli.Command{Run("test")}}, &out, &out)
+		code := Main(ctx, app, append([]string{"dynofa-run", "run", dir, "--images", "builtin", "--duration", "20s", "--arrivals", "periodic", "--period", "5ms", "--prepared", "none",
+			"--system", root, "--clocks", "set"}, args...))
+		if !<-set || (code != ExitOK) != (args != nil) {
+			t.Errorf("%s: exit code %d, or the clocks were never set\n%s", name, code, out.String())
+		}
+		if after := contents(t, root); after != before {
+			t.Errorf("%s: left behind\n%s\nof\n%s", name, after, before)
+		}
+	}
+}
+
+// The doctor says whether the clocks that a bundle's policy chooses can be set.
+func TestDoctorChosenClocks(t *testing.T) {
+	clocks := []family.Clocks{{Processor: "cpu", Steps: []unit.Hertz{600e6, 1e9, 1.5e9}}, {Processor: "gpu", Steps: []unit.Hertz{5e8, 1e9}}}
+	for name, c := range map[string]struct {
+		files   map[string]string
+		may     bool
+		verdict string
+		want    string
+		remedy  string
+	}{
+		"allowed": {may: true, verdict: checkOK, want: "3 of the 3 that policy qdp chooses among can be set, with run --clocks set"},
+		"limited": {may: true, files: map[string]string{"scaling_max_freq": "1000000"}, verdict: checkOK, want: "2 of the 3"},
+		"pinned":  {may: true, files: map[string]string{"scaling_min_freq": "1500000"}, verdict: checkWarn, want: "1 can be had: the system holds them from 1.500 GHz to 1.500 GHz", remedy: "jetson_clocks --restore"},
+		"refused": {verdict: checkWarn, want: "this user may not write 2 of 2 files such as /sys/devices/system/cpu/cpufreq/policy0/scaling_governor", remedy: "docs/deploying.md"},
+	} {
+		list := checkChosenClocks(os.DirFS(boardFiles(t, c.files)), func(string) bool { return c.may }, "qdp", clocks)
+		if len(list) != 2 || list[0].verdict != c.verdict || !strings.Contains(list[0].detail, c.want) || !strings.Contains(list[0].remedy, c.remedy) {
+			t.Errorf("%s: %+v", name, list)
+		}
+		if f := list[1]; f.name != "clocks of gpu" || f.verdict != checkWarn || !strings.Contains(f.detail, "this system tells none") {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+	if list := checkChosenClocks(os.DirFS(boardFiles(t, nil)), nil, "slack", nil); len(list) > 0 {
+		t.Errorf("without clocks: %+v", list)
+	}
+}

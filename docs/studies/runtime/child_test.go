@@ -50,20 +50,9 @@ type switches struct {
 	SwapP50, SwapP99 float64   // nanoseconds, wall
 	Swaps            int
 	Lost, Requests   int64
-	Twin             cold   // of a second session of the same level, on the same tensors, after the first one's
-	Cold             []cold // of the level that ran before, after unrelated memory was read
+	Steady           []float64 // median of the steady inferences per level, milliseconds
+	Large            float64   // bytes of the tensors that lie in large pages
 }
-
-// cold is what an inference takes over the steady ones of the visit.
-type cold struct {
-	Bytes            int     // of unrelated memory that was read before
-	Ratio, Low, High float64 // median of pairs, 95% interval
-	Levels           []float64
-	Pairs            int
-}
-
-// unrelated are the sizes of memory that is read between inferences of one level.
-var unrelated = []int{0, 8 << 20, 32 << 20, 64 << 20}
 
 // child does one measurement and prints it as JSON.
 func child(arg string) error {
@@ -288,73 +277,35 @@ func (c *process) switching() (r switches, err error) {
 	defer goruntime.UnlockOSThread()
 	rng := rand.New(rand.NewPCG(1, 1))
 	const rounds, steady = 16, 4
-	twins, err := c.twins()
-	if err != nil {
-		return r, err
-	}
-	first, twin := newPairs(pool.Len()), newPairs(pool.Len())
-	after := make([]*pairs, len(unrelated))
-	for i := range after {
-		after[i] = newPairs(pool.Len())
-	}
-	other := make([]byte, unrelated[len(unrelated)-1])
-	for i := range other {
-		other[i] = byte(i) // so that it has pages of its own
-	}
+	first, all := newPairs(pool.Len()), make([][]float64, pool.Len())
 	last := -1
 	for round := range rounds + 1 {
 		for _, level := range rng.Perm(pool.Len()) {
 			s := pool.Session(level)
-			once := func(s runner.Session, phase int) (float64, error) {
-				fill(s.Input(), phase)
-				at := threadTime()
-				err := s.Run()
-				return float64(threadTime() - at), err
-			}
 			var times []float64
 			for i := range 1 + steady {
-				t, err := once(s, round+i)
-				if err != nil {
+				fill(s.Input(), round+i)
+				at := threadTime()
+				if err := s.Run(); err != nil {
 					return r, err
 				}
-				times = append(times, t)
+				times = append(times, float64(threadTime()-at))
 			}
-			usual := median(times[1:])
 			if round > 0 && level != last { // the first round warms up
-				first.add(level, times[0]/usual)
-			}
-			last = level
-			t, err := once(twins[level], round)
-			if err != nil {
-				return r, err
+				first.add(level, times[0]/median(times[1:]))
 			}
 			if round > 0 {
-				twin.add(level, t/usual)
+				all[level] = append(all[level], times[1:]...)
 			}
-			if _, err := once(s, round); err != nil {
-				return r, err
-			}
-			for _, i := range rng.Perm(len(unrelated)) {
-				read(other[:unrelated[i]])
-				t, err := once(s, round+i)
-				if err != nil {
-					return r, err
-				}
-				if round > 0 {
-					after[i].add(level, t/usual)
-				}
-				if _, err := once(s, round); err != nil { // and warm again
-					return r, err
-				}
-			}
+			last = level
 		}
 	}
 	r.Ratio, r.Low, r.High, r.Levels, r.Pairs = first.result()
-	r.Twin.Ratio, r.Twin.Low, r.Twin.High, r.Twin.Levels, r.Twin.Pairs = twin.result()
-	for i, a := range after {
-		c := cold{Bytes: unrelated[i]}
-		c.Ratio, c.Low, c.High, c.Levels, c.Pairs = a.result()
-		r.Cold = append(r.Cold, c)
+	for _, times := range all {
+		r.Steady = append(r.Steady, median(times)/1e6)
+	}
+	if r.Large, err = largePages(c.cache); err != nil {
+		return r, err
 	}
 	swaps := make([]float64, 100_000)
 	var current runner.Session
@@ -369,28 +320,6 @@ func (c *process) switching() (r switches, err error) {
 	r.Swaps, r.SwapP50, r.SwapP99 = len(swaps), swaps[len(swaps)/2], swaps[len(swaps)*99/100]
 	r.Requests, r.Lost, err = everyRequestSwitches(c, pool)
 	return r, err
-}
-
-// twins returns another session of each level. Its tensors are those of the pool's, in the same memory; their addresses
-// are its own.
-func (c *process) twins() ([]runner.Session, error) {
-	prep, err := c.preparation()
-	if err != nil {
-		return nil, err
-	}
-	prepared, graphs, _, err := c.bundle.PrepareRead(c.ctx, prep)
-	if err != nil {
-		return nil, err
-	}
-	var list []runner.Session
-	for _, g := range graphs {
-		s, err := c.open(g, prepared.Dir())
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, s)
-	}
-	return list, nil
 }
 
 // pairs are ratios of two times, by level.
@@ -416,19 +345,6 @@ func (p *pairs) result() (ratio, low, high float64, levels []float64, n int) {
 	return median(p.all), p.all[int(float64(n)/2-half)], p.all[min(n-1, int(math.Ceil(float64(n)/2+half)))], levels, n
 }
 
-// sink keeps read from being optimised away.
-var sink byte
-
-// read reads memory, a cache line at a time.
-func read(b []byte) {
-	const cacheLine = 64
-	sum := byte(0)
-	for i := 0; i < len(b); i += cacheLine {
-		sum += b[i]
-	}
-	sink = sum
-}
-
 // usage reads what the process takes.
 func usage() (memory, error) {
 	f, err := os.Open("/proc/self/smaps_rollup")
@@ -450,6 +366,31 @@ func usage() (memory, error) {
 		}
 	}
 	return m, lines.Err()
+}
+
+// largePages returns how many bytes of mapped files in a folder lie in large pages.
+func largePages(folder string) (float64, error) {
+	f, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	sum, inside := 0., false
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		words := strings.Fields(lines.Text())
+		switch {
+		case len(words) > 4 && strings.Contains(words[0], "-"): // the first line of a mapping
+			inside = strings.Contains(lines.Text(), " "+folder+"/")
+		case inside && words[0] == "FilePmdMapped:":
+			kib, err := strconv.ParseFloat(words[1], 64)
+			if err != nil {
+				return 0, err
+			}
+			sum += kib * 1024
+		}
+	}
+	return sum, lines.Err()
 }
 
 // cpuTime returns the processor time of the process since it began.

@@ -76,15 +76,13 @@ func tables(r results) string {
 	line("| first inference after a switch over the steady ones that follow, CPU time, median of %d pairs | **%+.1f%%** (95%%: %+.1f to %+.1f%%) | +3%% |",
 		r.Switches.Pairs, 100*(r.Switches.Ratio-1), 100*(r.Switches.Low-1), 100*(r.Switches.High-1))
 	line("| the same per level, smallest first | %s | |", percents(r.Switches.Levels))
+	var steady []string
+	for _, v := range r.Switches.Steady {
+		steady = append(steady, fmt.Sprintf("%.2f", v))
+	}
+	line("| the steady inferences, CPU time per level, medians | %s ms | |", strings.Join(steady, ", "))
+	line("| levels' tensors in large pages | %s of %s | |", mb(r.Switches.Large), mb(r.Prepare.Unique))
 	line("| requests lost of %d that all switched | **%d** | 0 |", r.Switches.Requests, r.Switches.Lost)
-	line("\n| where a switch's excess comes from: an inference over the steady ones before it, CPU time | | per level, smallest first |\n|---|---|---|")
-	row := func(what string, c cold) {
-		line("| %s, median of %d pairs | **%+.1f%%** (95%%: %+.1f to %+.1f%%) | %s |", what, c.Pairs, 100*(c.Ratio-1), 100*(c.Low-1), 100*(c.High-1), percents(c.Levels))
-	}
-	row("a second session of the level, on the same tensors at other addresses", r.Switches.Twin)
-	for _, c := range r.Switches.Cold {
-		row(fmt.Sprintf("the same session after %d MiB of unrelated memory were read", c.Bytes>>20), c)
-	}
 	line("\n| runner's loop around a null model, CPU time, medians of %d times %d inferences | | bar |\n|---|---|---|", r.Overhead.Repeats, r.Overhead.N)
 	line("| the call of ONNX Runtime alone | %.2f µs | |", r.Overhead.Call/1e3)
 	line("| through the loop | %.2f µs | |", r.Overhead.Loop/1e3)

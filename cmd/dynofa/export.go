@@ -18,7 +18,6 @@ import (
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/onnx"
-	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/runner/systemd"
 	"github.com/dynofa/dynofa/lut"
@@ -35,23 +34,22 @@ const minRuntime = "1.18.0"
 func exportCommand() *cli.Command {
 	var db, familyName, weights, policySpec, out, keyFile string
 	var params cli.StringSlice
-	var provider string
+	var serving servingFlags
 	var standalone bool
 	var calibration calibrationFlags
 	return &cli.Command{
 		Name:  "export",
 		Usage: "write a family and its policy as a bundle, the folder that goes to the board",
-		Flags: append([]cli.Flag{
+		Flags: append(append([]cli.Flag{
 			command.DBFlag(&db),
 			familyFlag(&familyName),
 			checkpointFlag(&weights),
 			&cli.StringFlag{Name: "policy", Usage: "`POLICY` of the runtime manager: " + strings.Join(policy.Names(), ", ") + "; or tuned, tuned:NAME, which 'policy tune' picked", Value: "slack", Destination: &policySpec},
 			command.ParamFlag(&params),
-			&cli.StringFlag{Name: "ep", Usage: "execution provider that runs the levels: " + strings.Join(ort.Providers(), ", "), Value: "cpu", Destination: &provider},
 			&cli.BoolFlag{Name: "standalone", Usage: "write one plain ONNX model per level instead, for other runtimes", Destination: &standalone},
 			&cli.StringFlag{Name: "sign", Usage: "sign the bundle with the secret key in `FILE`, made by dynofa key new or minisign -G -W", Destination: &keyFile},
 			&cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` of the bundle", Destination: &out},
-		}, calibration.flags()...),
+		}, serving.flags()...), calibration.flags()...),
 		Action: func(c *cli.Context) error {
 			if err := command.Required("checkpoint", weights, "output", out); err != nil {
 				return err
@@ -69,10 +67,11 @@ func exportCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(ort.Providers(), provider) {
-				return command.Usagef("--ep %q: known are %s", provider, strings.Join(ort.Providers(), ", "))
+			runtime, err := serving.runtime(f)
+			if err != nil {
+				return err
 			}
-			table, err := tableFor(c.Context, study, f)
+			table, err := tableFor(c.Context, study, f, servingNames(runtime, f)[0])
 			if err != nil {
 				return err
 			}
@@ -88,13 +87,16 @@ func exportCommand() *cli.Command {
 			if err != nil {
 				return err
 			}
-			spec, err := exportSpec(c, study, f, weights, p, &calibration)
+			spec, err := exportSpec(c, study, f, weights, p, runtime, &calibration)
 			if err != nil {
 				return err
 			}
-			spec.Table, spec.Sign, spec.Runtime.Provider = table, key, provider
+			spec.Table, spec.Sign = table, key
+			if note := lonely(p, servingNames(runtime, f)); note != "" {
+				spec.Notes = append(spec.Notes, note)
+			}
 			spec.Service, err = systemd.Unit{
-				Description: fmt.Sprintf("dynofa: %d levels of %s, policy %s", len(f.Levels), f.Space, p.Spec), Provider: provider,
+				Description: fmt.Sprintf("dynofa: %d levels of %s, policy %s", len(f.Levels), f.Space, p.Spec), Provider: deviceProvider(runtime),
 			}.Text()
 			if err != nil {
 				return err
@@ -104,10 +106,10 @@ func exportCommand() *cli.Command {
 	}
 }
 
-// tableFor returns the newest table of the family's space and first processor that holds every block
+// tableFor returns the newest table of the family's space and a processor that holds every block
 // of its levels, nil if the study has none (for a built-in family, say).
-func tableFor(ctx context.Context, store lut.Store, f *family.Family) (*lut.Table, error) {
-	infos, err := store.Tables(ctx, lut.Query{Space: f.Space, Processor: f.Processors()[0]})
+func tableFor(ctx context.Context, store lut.Store, f *family.Family, processor string) (*lut.Table, error) {
+	infos, err := store.Tables(ctx, lut.Query{Space: f.Space, Processor: processor})
 	if err != nil {
 		return nil, err
 	}
@@ -129,12 +131,16 @@ func tableFor(ctx context.Context, store lut.Store, f *family.Family) (*lut.Tabl
 
 // exportSpec says what a bundle is made of. With calibration pictures the statistics of every level are
 // re-estimated, or taken from the study.
-func exportSpec(c *cli.Context, study *study, f *family.Family, weights string, p bundle.Policy, calibration *calibrationFlags) (spec bundle.Spec, err error) {
+func exportSpec(c *cli.Context, study *study, f *family.Family, weights string, p bundle.Policy, runtime bundle.Runtime, calibration *calibrationFlags) (spec bundle.Spec, err error) {
 	space, err := f.Supernet()
 	if err != nil {
 		return spec, err
 	}
-	model, err := policy.NewModel(f)
+	var names []string // nil: all that the family has latencies for
+	if len(runtime.Processors) > 0 {
+		names = servingNames(runtime, f)
+	}
+	model, err := policy.NewModel(f, names...)
 	if err != nil {
 		return spec, err
 	}
@@ -145,7 +151,7 @@ func exportSpec(c *cli.Context, study *study, f *family.Family, weights string, 
 		CreatedBy: "dynofa " + version,
 		Family:    f,
 		Policy:    p,
-		Runtime:   bundle.Runtime{Name: "onnxruntime", MinVersion: minRuntime, Provider: "cpu"},
+		Runtime:   runtime,
 	}
 	transform, err := parseTransform(calibration.transform, space)
 	if err != nil {

@@ -45,7 +45,7 @@ func TestRoundTrip(t *testing.T) {
 	if d := cmp.Diff(spec.Policy, m.Policy); d != "" {
 		t.Error(d)
 	}
-	if m.CreatedBy != spec.CreatedBy || m.Weights != spec.Weights || m.Runtime != spec.Runtime || len(m.Family.Levels) != 3 {
+	if m.CreatedBy != spec.CreatedBy || m.Weights != spec.Weights || !cmp.Equal(m.Runtime, spec.Runtime) || len(m.Family.Levels) != 3 {
 		t.Errorf("manifest %+v", m)
 	}
 	space, err := supernet.ByName(m.Family.Space)

@@ -18,10 +18,10 @@ import (
 
 // Format and Schema begin every manifest. A bundle with a higher schema is refused; a change that an
 // older program would misread raises it. Schema 1, of which no release was made, held a model per
-// level.
+// level. Schema 3 names several processors; a bundle that needs only one has schema 2.
 const (
 	Format = "dynofa bundle"
-	Schema = 2
+	Schema = 3
 )
 
 // Limits of what a bundle may hold.
@@ -39,7 +39,7 @@ const (
 // cannot hide in it.
 type Manifest struct {
 	Format    string `json:"format"`     // Format
-	Schema    int    `json:"schema"`     // Schema
+	Schema    int    `json:"schema"`     // Schema, or an older one that says everything
 	CreatedBy string `json:"created_by"` // program and version
 	// Family names the supernet's space; level i of the bundle is level i of the family.
 	Family     family.Family `json:"family"`
@@ -67,7 +67,10 @@ type Policy struct {
 type Runtime struct {
 	Name       string `json:"name"`        // "onnxruntime"
 	MinVersion string `json:"min_version"` // "major.minor.patch"
-	Provider   string `json:"provider"`    // execution provider: "cpu"
+	Provider   string `json:"provider"`    // execution provider of the first processor: "cpu"
+	// Processors are those that serve at the same time, in the order in which the policy knows them; nil: the family's first
+	// alone.
+	Processors []Processor `json:"processors,omitempty"`
 }
 
 // Check returns an error unless a runtime's version is at least MinVersion.
@@ -139,13 +142,13 @@ func parseManifest(data []byte) (*Manifest, error) {
 
 // Validate returns every problem that makes the manifest unusable.
 func (m *Manifest) Validate() error {
-	if m.Format != Format || m.Schema != Schema {
-		return fmt.Errorf("format %q schema %d is not %q schema %d", m.Format, m.Schema, Format, Schema)
+	if want := schemaFor(m.Runtime); m.Format != Format || m.Schema != want {
+		return fmt.Errorf("format %q schema %d is not %q schema %d", m.Format, m.Schema, Format, want)
 	}
 	var errs []error
 	if err := m.Family.Validate(); err != nil {
 		errs = append(errs, err)
-	} else if err := checkArchs(&m.Family); err != nil {
+	} else if err := errors.Join(checkArchs(&m.Family), m.Runtime.checkProcessors(&m.Family)); err != nil {
 		errs = append(errs, err)
 	}
 	if _, err := parseVersion(m.Runtime.MinVersion); err != nil {

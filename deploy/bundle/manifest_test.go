@@ -115,7 +115,7 @@ func TestTruncatedManifest(t *testing.T) {
 
 func TestNewerSchemaIsRefusedByName(t *testing.T) {
 	good, dir := manifestOf(t), written(t, 1)
-	edit(t, dir, strings.Replace(good, `"schema": 2,`, `"schema": 3, "levels": {"something": "else"},`, 1))
+	edit(t, dir, strings.Replace(good, `"schema": 2,`, `"schema": 4, "levels": {"something": "else"},`, 1))
 	if _, err := bundle.Open(dir); !errors.Is(err, bundle.ErrNewer) {
 		t.Errorf("error %v", err)
 	}
@@ -129,6 +129,8 @@ func FuzzManifest(f *testing.F) {
 	good := manifestOf(f)
 	f.Add([]byte(good))
 	f.Add([]byte(good[:len(good)/2]))
+	pair := strings.Replace(strings.Replace(good, `"schema": 2,`, `"schema": 3,`, 1), "\"provider\": \"cpu\"\n", "\"provider\": \"cpu\",\n    \"processors\": [\n      {\n        \"name\": \"cpu\",\n        \"provider\": \"cpu\"\n      }\n    ]\n", 1)
+	f.Add([]byte(pair))
 	f.Add([]byte("{}"))
 	for _, c := range badManifests {
 		f.Add([]byte(strings.Replace(good, c.old, c.new, 1)))

@@ -222,14 +222,18 @@ func (w *writer) begin() error {
 	if s.Statistics != nil && len(s.Statistics) != len(s.Family.Levels) {
 		return fmt.Errorf("statistics for %d levels, the family has %d", len(s.Statistics), len(s.Family.Levels))
 	}
-	w.manifest = Manifest{Format: Format, Schema: Schema, CreatedBy: s.CreatedBy, Family: *s.Family,
+	w.manifest = Manifest{Format: Format, Schema: schemaFor(s.Runtime), CreatedBy: s.CreatedBy, Family: *s.Family,
 		Weights: s.Weights, Policy: s.Policy, Runtime: s.Runtime, Transform: s.Transform, Notes: s.Notes}
 	m := w.manifest // as it will be, but for sizes and digests
 	m.Supernet, m.Files = supernetName, []File{{supernetName, 1, strings.Repeat("0", 64)}}
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	model, err := policy.NewModel(s.Family)
+	var serving []string // nil: all
+	for _, p := range s.Runtime.Processors {
+		serving = append(serving, p.Name)
+	}
+	model, err := policy.NewModel(s.Family, serving...)
 	if err != nil {
 		return err
 	}

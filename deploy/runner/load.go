@@ -59,3 +59,26 @@ func LoadPrepared(ctx context.Context, b *bundle.Bundle, p bundle.Preparation, o
 	}
 	return pool, repaired, nil
 }
+
+// LoadPlain returns a pool with a session of every level of a bundle, as Load makes them. A level that leaves memory is made again
+// from the bundle, which must stay open.
+func LoadPlain(ctx context.Context, b *bundle.Bundle, open func(model []byte) (Session, error)) (*Pool, error) {
+	defer b.Forget()
+	pool := NewPool(len(b.Manifest().Family.Levels), func(level int) (Session, error) {
+		model, err := b.Level(level)
+		if err != nil {
+			return nil, err
+		}
+		return open(model)
+	})
+	for level := range pool.Len() {
+		err := ctx.Err()
+		if err == nil {
+			err = pool.Load(level)
+		}
+		if err != nil {
+			return nil, errors.Join(err, pool.Close())
+		}
+	}
+	return pool, nil
+}

@@ -12,9 +12,14 @@ import (
 	"github.com/dynofa/dynofa/deploy/trace"
 )
 
-// ReasonProcessorLost is the reason of an alarm about a processor whose inference hangs, and of decisions that the runner took
-// because the policy waits for it.
-const ReasonProcessorLost policy.Reason = trace.OverridePrefix + "processor-lost"
+const (
+	// ReasonProcessorLost is the reason of an alarm about a processor whose inference hangs, and of decisions that the runner
+	// took because the policy waits for it.
+	ReasonProcessorLost policy.Reason = trace.OverridePrefix + "processor-lost"
+	// ReasonProviderMissing is the reason of an alarm about a processor that does not serve at all, because the library lacks its
+	// execution provider.
+	ReasonProviderMissing policy.Reason = trace.OverridePrefix + "provider-missing"
+)
 
 const (
 	hangFactor = 50              // times the predicted latency

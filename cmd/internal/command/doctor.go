@@ -8,15 +8,12 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/datasets/host"
-	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
-	"github.com/dynofa/dynofa/deploy/onnx"
 	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/search/family"
 )
@@ -124,17 +121,8 @@ func checkRuntime(explicit, provider string) []finding {
 	}
 	list := []finding{{"onnxruntime", checkOK, "version " + rt.Version() + " at " + rt.Path(), ""}}
 	f := finding{name: "provider " + provider, verdict: checkFail, remedy: "name a build of ONNX Runtime that has it, or export for another provider"}
-	block := supernet.Block{Op: supernet.OpPool, In: supernet.Shape{Size: 4, Channels: 8}, Out: supernet.Shape{Size: 1, Channels: 8}}
-	model, err := onnx.Block(block, 1, 1)
-	var s *ort.Session
-	if err == nil {
-		s, err = rt.NewSession(model, ort.Options{Provider: provider})
-	}
-	if err == nil {
-		began := time.Now()
-		err = errors.Join(s.Run(), s.Close())
-		f.detail = fmt.Sprintf("a block ran in %v", unit.Nanos(time.Since(began)))
-	}
+	took, err := probe(rt, ort.Options{Provider: provider})
+	f.detail = fmt.Sprintf("a block ran in %v", unit.Nanos(took))
 	if err != nil {
 		f.detail = err.Error()
 	} else {

@@ -31,6 +31,7 @@ type runOptions struct {
 	arrivals, trace, loads, format, prepared  string
 	signer, listen, model, control            string
 	clocks, system                            string
+	processors, providers                     string
 	frames, frameSize, frameFormat, answers   string
 	pending                                   int
 	health                                    *runner.Health
@@ -78,6 +79,8 @@ func Run(version string) *cli.Command {
 			&cli.StringFlag{Name: "require-signature", Usage: "refuse a bundle that was not signed by `KEY`: a public key of minisign, or a file with one", Destination: &o.signer},
 			&cli.StringFlag{Name: "listen", Usage: "answer requests over HTTP at `HOST:PORT` instead (Open Inference Protocol v2, /metrics, a status page at /); without HOST only for this machine", Destination: &o.listen},
 			&cli.StringFlag{Name: "model-name", Usage: "`NAME` of the model in URLs of --listen", Value: "family", Destination: &o.model},
+			&cli.StringFlag{Name: "processors", Usage: "the `PROCESSORS` of the bundle that serve, such as cpu,gpu; a library that lacks one of them is an error then", DefaultText: "the bundle's; without those that the library lacks, as long as a CPU is among them", Destination: &o.processors},
+			&cli.StringFlag{Name: "ep", Aliases: []string{"provider"}, Usage: "another execution `PROVIDER` than the bundle's, or one for each processor: gpu=cpu tries on a PC what runs on a board", Destination: &o.providers},
 			&cli.IntFlag{Name: "threads", Usage: "threads of one inference", Value: 1, Destination: &o.threads},
 			SeedFlag(&o.cfg.Seed),
 			RuntimeFlag(&o.library),
@@ -119,6 +122,10 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	for _, s := range schedule {
 		o.cfg.Loads = append(o.cfg.Loads, trace.Load{What: s.Spec.String(), Span: trace.Span{From: s.From, To: s.To}})
 	}
+	serving, err := o.serving(b.Manifest())
+	if err != nil {
+		return err
+	}
 	closePictures, err := o.open(c)
 	if err != nil {
 		return err
@@ -131,7 +138,7 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	if err := b.Manifest().Runtime.Check(rt.Version()); err != nil {
 		return err
 	}
-	closeSessions, err := o.load(c, b, rt)
+	closeSessions, err := o.load(c, b, rt, serving)
 	if err != nil {
 		return err
 	}
@@ -246,58 +253,6 @@ func checkSignature(b *bundle.Bundle, signer string) error {
 	}
 	_, err = b.CheckSignature(key)
 	return err
-}
-
-// plainSessions is the --prepared argument that asks for sessions without preparation.
-const plainSessions = "none"
-
-// load makes the sessions. The function that it returns closes them.
-func (o *runOptions) load(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime) (func() error, error) {
-	options := ort.Options{Threads: o.threads, Provider: b.Manifest().Runtime.Provider}
-	// Graphs with nodes that a GPU's provider has compiled cannot be written down, and its weights are copied anyway.
-	if o.prepared == plainSessions || options.Provider != "cpu" {
-		sessions, err := runner.Load(c.Context, b, func(model []byte) (runner.Session, error) { return rt.NewSession(model, options) })
-		o.cfg.Sessions = sessions
-		ort.Trim()
-		return func() error { return runner.Close(sessions) }, err
-	}
-	target, err := rt.Target(options)
-	if err != nil {
-		return nil, err
-	}
-	cache, err := cacheFolder(o.prepared)
-	if err != nil {
-		return nil, err
-	}
-	pool, repaired, err := runner.LoadPrepared(c.Context, b, bundle.Preparation{Cache: cache, Target: target,
-		Optimise: func(model []byte, dir, name string) ([]byte, error) {
-			return rt.Optimise(model, dir, name, options)
-		},
-	}, func(graph []byte, dir string) (runner.Session, error) {
-		return rt.NewMappedSession(graph, dir, options)
-	})
-	if err != nil {
-		return nil, err
-	}
-	if repaired {
-		fmt.Fprintf(c.App.ErrWriter, "%s: prepared files in %s were damaged and have been made again\n", c.App.Name, cache)
-	}
-	o.cfg.Pool = pool
-	if err := o.newLadder(c, pool); err != nil {
-		return nil, errors.Join(err, pool.Close())
-	}
-	var behind []int
-	for level := 1; level < pool.Len(); level++ {
-		if o.listen != "" || !o.ladder.Admits(level) { // level 0 answers while the others come
-			behind = append(behind, level)
-			continue
-		}
-		if err := pool.Load(level); err != nil {
-			return nil, errors.Join(err, pool.Close())
-		}
-	}
-	ort.Trim()
-	return o.loadBehind(c, pool, behind), nil
 }
 
 // cacheFolder returns where prepared bundles lie: the argument, the folder that systemd gives a service,

@@ -50,7 +50,7 @@ func (o *runOptions) watch(c *cli.Context) (*watching, error) {
 		view = newLive(o.cfg.Family)
 		next = &liveRecorder{view, next}
 	}
-	if w.drift, err = monitor.NewDrift(monitor.DriftConfig{Family: o.cfg.Family, Processor: o.processor(), Next: next, Logger: log}); err != nil {
+	if w.drift, err = monitor.NewDrift(monitor.DriftConfig{Family: o.cfg.Family, Processors: o.names(), Next: next, Logger: log}); err != nil {
 		return nil, err
 	}
 	o.cfg.Trace, o.cfg.Health, o.cfg.Control = w.drift, o.health, runner.NewControl(o.cfg.Limit, o.cfg.Deadline, o.cfg.MinAccuracy)
@@ -91,18 +91,19 @@ func (w *watching) notes() []string {
 	}
 	for _, l := range w.drift.Levels() {
 		if l.Out {
-			notes = append(notes, fmt.Sprintf("level %d takes %.2f times what the table predicts", l.Level, l.Ratio))
+			notes = append(notes, fmt.Sprintf("level %d takes %.2f times what the table predicts on %s", l.Level, l.Ratio, l.Processor))
 		}
 	}
 	return notes
 }
 
-// processor returns where the sessions run.
-func (o *runOptions) processor() string {
-	if o.cfg.Processor != "" {
-		return o.cfg.Processor
+// names returns the processors that serve.
+func (o *runOptions) names() []string {
+	var names []string
+	for _, p := range o.cfg.Serving() {
+		names = append(names, p.Name)
 	}
-	return o.cfg.Family.Processors()[0]
+	return names
 }
 
 // newLadder puts a ladder in charge of a pool's levels.

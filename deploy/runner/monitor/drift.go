@@ -14,10 +14,12 @@ import (
 	"github.com/dynofa/dynofa/search/family"
 )
 
-// DriftConfig says when latencies have left what the table predicts. Family and Processor are required.
+// DriftConfig says when latencies have left what the table predicts. Family, and Processor or Processors, are required.
 type DriftConfig struct {
 	Family    *family.Family
 	Processor string
+	// Processors are those of a run on several, in its order.
+	Processors []string
 	// Band is by how much the median of observed over predicted latency may be off 1, as a factor: with 0.25 a level drifts above 1.25
 	// and below 1/1.25. It is back within half of that. Default 0.25.
 	Band float64
@@ -27,13 +29,14 @@ type DriftConfig struct {
 	Logger *slog.Logger    // nil: discard
 }
 
-// Drift compares, level by level, what inferences take with what the table says. It is a run's Recorder.
+// Drift compares, level by level and processor by processor, what inferences take with what the table says. It is a run's
+// Recorder.
 type Drift struct {
 	cfg DriftConfig
 
 	mu     sync.Mutex
-	levels []drifting
-	sorted []float64 // reused
+	levels []drifting // of the first processor, then of the second, and so on
+	sorted []float64  // reused
 }
 
 var _ runner.Recorder = (*Drift)(nil)
@@ -64,13 +67,18 @@ func NewDrift(cfg DriftConfig) (*Drift, error) {
 	if cfg.Family == nil || !(cfg.Band > 0) || cfg.Window < 8 || cfg.Window > 1<<20 {
 		return nil, fmt.Errorf("monitor: drift: a family, a band above 0 (%g) and a window of at least 8 (%d) are required", cfg.Band, cfg.Window)
 	}
+	if len(cfg.Processors) == 0 {
+		cfg.Processors = []string{cfg.Processor}
+	}
 	d := &Drift{cfg: cfg}
-	for i := range cfg.Family.Levels {
-		l, ok := cfg.Family.Latency(i, cfg.Processor)
-		if !ok {
-			return nil, fmt.Errorf("monitor: drift: the family has no latencies on processor %q", cfg.Processor)
+	for _, p := range cfg.Processors {
+		for i := range cfg.Family.Levels {
+			l, ok := cfg.Family.Latency(i, p)
+			if !ok {
+				return nil, fmt.Errorf("monitor: drift: the family has no latencies on processor %q", p)
+			}
+			d.levels = append(d.levels, drifting{predicted: float64(l.Latency)})
 		}
-		d.levels = append(d.levels, drifting{predicted: float64(l.Latency)})
 	}
 	return d, nil
 }
@@ -85,8 +93,8 @@ func (d *Drift) Flush() error {
 
 // Write implements runner.Recorder.
 func (d *Drift) Write(r trace.Record) error {
-	if r.Outcome.Answered() && r.Decision.Level < len(d.levels) {
-		d.observe(r.Decision.Level, float64(r.End-r.Start), r.End)
+	if n := len(d.cfg.Family.Levels); r.Outcome.Answered() && r.Decision.Level < n && r.Decision.Processor < len(d.cfg.Processors) {
+		d.observe(r.Decision.Processor*n+r.Decision.Level, float64(r.End-r.Start), r.End)
 	}
 	if d.cfg.Next == nil {
 		return nil
@@ -97,12 +105,15 @@ func (d *Drift) Write(r trace.Record) error {
 // quiet is how long nothing more is logged of a level: the metrics count every time.
 const quiet = time.Minute
 
-// observe takes in an inference that ended at a time of the run. The median is computed eight times per
+// observe takes in an inference of an entry of levels that ended at a time of the run. The median is computed eight times per
 // window.
-func (d *Drift) observe(level int, took float64, end time.Duration) {
+func (d *Drift) observe(at int, took float64, end time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l := &d.levels[level]
+	l := &d.levels[at]
+	n := len(d.cfg.Family.Levels)
+	level, processor := at%n, at/n
+	name := d.cfg.Processors[processor]
 	if len(l.ratios) < d.cfg.Window {
 		l.ratios = append(l.ratios, took/l.predicted)
 	} else {
@@ -127,41 +138,49 @@ func (d *Drift) observe(level int, took float64, end time.Duration) {
 			return
 		}
 		l.told = end
-		blocks := d.blocks()
-		d.cfg.Logger.Warn("latency has left what the table predicts", "levels", d.names(), "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio),
+		blocks := d.blocks(processor)
+		d.cfg.Logger.Warn("latency has left what the table predicts", "processor", name, "levels", d.names(processor), "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio),
 			"blocks", len(blocks), "measure", "dynofa lut profile --only '"+strings.Join(blocks, "; ")+"'")
 	case !out && l.out:
 		l.out = false
 		if !l.telling {
 			return
 		}
-		d.cfg.Logger.Info("latency is what the table predicts again", "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio))
+		d.cfg.Logger.Info("latency is what the table predicts again", "processor", name, "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio))
 	}
 }
 
-// LevelDrift is how a level is doing.
+// LevelDrift is how a level is doing on a processor.
 type LevelDrift struct {
-	Level int
-	Ratio float64 // median of observed over predicted; 0 before a window is full
-	Out   bool    // of the band
-	Left  uint64  // how often it left the band
+	Level     int
+	Ratio     float64 // median of observed over predicted; 0 before a window is full
+	Out       bool    // of the band
+	Left      uint64  // how often it left the band
+	Processor string
 }
 
-// Levels returns every level.
+// Levels returns every level, of the first processor, then of the others.
 func (d *Drift) Levels() []LevelDrift {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all := make([]LevelDrift, len(d.levels))
 	for i, l := range d.levels {
-		all[i] = LevelDrift{i, l.ratio, l.out, l.left}
+		n := len(d.cfg.Family.Levels)
+		all[i] = LevelDrift{i % n, l.ratio, l.out, l.left, d.cfg.Processors[i/n]}
 	}
 	return all
 }
 
-// names lists the levels that are out.
-func (d *Drift) names() string {
+// of returns the levels of a processor.
+func (d *Drift) of(processor int) []drifting {
+	n := len(d.cfg.Family.Levels)
+	return d.levels[processor*n : (processor+1)*n]
+}
+
+// names lists the levels of a processor that are out.
+func (d *Drift) names(processor int) string {
 	var names []string
-	for i, l := range d.levels {
+	for i, l := range d.of(processor) {
 		if l.out {
 			names = append(names, fmt.Sprint(i))
 		}
@@ -169,22 +188,22 @@ func (d *Drift) names() string {
 	return strings.Join(names, ",")
 }
 
-// Blocks returns the entries of the table to measure again, in the form of lut profile's --only: those that levels out of the band
+// Blocks returns the entries of the first processor's table to measure again, in the form of lut profile's --only: those that levels out of the band
 // have and no level that is known to be within it; all of the former if every one of them is shared.
 func (d *Drift) Blocks() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.blocks()
+	return d.blocks(0)
 }
 
-func (d *Drift) blocks() []string {
+func (d *Drift) blocks(processor int) []string {
 	space, err := d.cfg.Family.Supernet()
 	if err != nil {
 		return nil // the family was validated
 	}
 	var suspects []lut.Key
 	cleared := map[lut.Key]bool{}
-	for i, l := range d.levels {
+	for i, l := range d.of(processor) {
 		a := d.cfg.Family.Levels[i].Arch
 		blocks, err := space.Blocks(a)
 		if err != nil || !l.out && l.ratio == 0 {

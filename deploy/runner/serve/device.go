@@ -8,7 +8,8 @@ import (
 )
 
 // alarmReasons are the reasons of alarms, each of which is a series from the start.
-var alarmReasons = []policy.Reason{runner.ReasonClockDenied, runner.ReasonClockJump, runner.ReasonClockLost, runner.ReasonSensorLost, runner.ReasonSessionFailed}
+var alarmReasons = []policy.Reason{runner.ReasonClockDenied, runner.ReasonClockJump, runner.ReasonClockLost, runner.ReasonProcessorLost, runner.ReasonProviderMissing,
+	runner.ReasonSensorLost, runner.ReasonSessionFailed}
 
 // device writes what is known about the device and about drift.
 func (s *Server) device(p printer) {

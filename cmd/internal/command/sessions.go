@@ -1,0 +1,161 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/urfave/cli/v2"
+
+	"github.com/dynofa/dynofa/deploy/bundle"
+	"github.com/dynofa/dynofa/deploy/ort"
+	"github.com/dynofa/dynofa/deploy/runner"
+)
+
+// plainSessions is the --prepared argument that asks for sessions without preparation.
+const plainSessions = "none"
+
+// serving returns what --processors and --ep make of a bundle's processors.
+func (o *runOptions) serving(m *bundle.Manifest) ([]bundle.Processor, error) {
+	providers, err := ParseProviders(o.providers)
+	if err != nil {
+		return nil, err
+	}
+	names := o.processors
+	if names == "" { // all, whatever --ep names
+		names = namesOf(m.Serving())
+	}
+	return ChooseProcessors(m.Serving(), names, providers)
+}
+
+// asked reports whether the user named the processor or its provider.
+func (o *runOptions) asked() bool { return o.processors != "" || o.providers != "" }
+
+// load makes the sessions of every processor that serves. The function that it returns closes them.
+func (o *runOptions) load(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime, serving []bundle.Processor) (func() error, error) {
+	serving, err := o.offered(c, rt, serving)
+	if err != nil {
+		return nil, err
+	}
+	if len(serving) == 1 {
+		o.cfg.Processor = serving[0].Name
+		if o.plain(serving[0]) {
+			options := o.options(serving[0])
+			sessions, err := runner.Load(c.Context, b, func(model []byte) (runner.Session, error) { return rt.NewSession(model, options) })
+			o.cfg.Sessions = sessions
+			ort.Trim()
+			return func() error { return runner.Close(sessions) }, err
+		}
+	}
+	var closers []func() error
+	closeAll := func() error {
+		var err error
+		for _, f := range closers {
+			err = errors.Join(err, f())
+		}
+		return err
+	}
+	for _, p := range serving {
+		pool, closePool, err := o.loadPool(c, b, rt, p)
+		if err != nil {
+			if len(serving) > 1 {
+				err = fmt.Errorf("processor %s: %w", p.Name, err)
+			}
+			return nil, errors.Join(err, closeAll())
+		}
+		closers = append(closers, closePool)
+		if len(serving) == 1 {
+			o.cfg.Pool = pool
+		} else {
+			o.cfg.Processors = append(o.cfg.Processors, runner.Processor{Name: p.Name, Pool: pool})
+		}
+	}
+	ort.Trim()
+	return closeAll, nil
+}
+
+// options are those of a processor's sessions.
+func (o *runOptions) options(p bundle.Processor) ort.Options {
+	return ort.Options{Threads: o.threads, Provider: p.Provider}
+}
+
+// plain reports whether a processor's sessions are made from the models as they are. Graphs with nodes that a GPU's
+// provider has compiled cannot be written down, and its weights are copied anyway.
+func (o *runOptions) plain(p bundle.Processor) bool {
+	return o.prepared == plainSessions || p.Provider != "cpu"
+}
+
+// offered returns the processors whose execution provider the library has. What it lacks is an error, unless the bundle has a
+// processor with the CPU's provider, and the user did not ask for the one that is missing: then that is an alarm.
+func (o *runOptions) offered(c *cli.Context, rt *ort.Runtime, serving []bundle.Processor) ([]bundle.Processor, error) {
+	var have []bundle.Processor
+	for _, p := range serving {
+		if p.Provider == "cpu" { // every library has it
+			have = append(have, p)
+			continue
+		}
+		_, err := probe(rt, o.options(p))
+		if err == nil {
+			have = append(have, p)
+			continue
+		}
+		err = fmt.Errorf("processor %s: %w", p.Name, err)
+		fallback := slices.ContainsFunc(serving, func(o bundle.Processor) bool { return o.Provider == "cpu" })
+		if !errors.Is(err, ort.ErrProvider) || len(serving) < 2 || !fallback || o.asked() {
+			return nil, err
+		}
+		fmt.Fprintf(c.App.ErrWriter, "%s: %v; the other processors serve without it\n", c.App.Name, err)
+		o.health.Raise(runner.Alarm{Reason: runner.ReasonProviderMissing, Detail: err.Error()})
+		o.cfg.Notes = append(o.cfg.Notes, "served without "+err.Error())
+	}
+	return have, nil
+}
+
+// loadPool makes the sessions of one processor.
+func (o *runOptions) loadPool(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime, p bundle.Processor) (*runner.Pool, func() error, error) {
+	options := o.options(p)
+	if o.plain(p) {
+		pool, err := runner.LoadPlain(c.Context, b, func(model []byte) (runner.Session, error) { return rt.NewSession(model, options) })
+		if err != nil {
+			return nil, nil, err
+		}
+		return pool, pool.Close, nil
+	}
+	target, err := rt.Target(options)
+	if err != nil {
+		return nil, nil, err
+	}
+	cache, err := cacheFolder(o.prepared)
+	if err != nil {
+		return nil, nil, err
+	}
+	pool, repaired, err := runner.LoadPrepared(c.Context, b, bundle.Preparation{Cache: cache, Target: target,
+		Optimise: func(model []byte, dir, name string) ([]byte, error) {
+			return rt.Optimise(model, dir, name, options)
+		},
+	}, func(graph []byte, dir string) (runner.Session, error) {
+		return rt.NewMappedSession(graph, dir, options)
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if repaired {
+		fmt.Fprintf(c.App.ErrWriter, "%s: prepared files in %s were damaged and have been made again\n", c.App.Name, cache)
+	}
+	if o.ladder == nil { // one ladder, for the first pool
+		if err := o.newLadder(c, pool); err != nil {
+			return nil, nil, errors.Join(err, pool.Close())
+		}
+	}
+	var behind []int
+	for level := 1; level < pool.Len(); level++ {
+		if o.listen != "" || !o.ladder.Admits(level) { // level 0 answers while the others come
+			behind = append(behind, level)
+			continue
+		}
+		if err := pool.Load(level); err != nil {
+			return nil, nil, errors.Join(err, pool.Close())
+		}
+	}
+	return pool, o.loadBehind(c, pool, behind), nil
+}

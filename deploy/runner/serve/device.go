@@ -24,16 +24,16 @@ func (s *Server) device(p printer) {
 		p.head("dynofa_drift_ratio", "gauge", "Median of observed over predicted latency of a level's last inferences; absent before there are enough.")
 		for _, l := range levels {
 			if l.Ratio > 0 {
-				p.value("dynofa_drift_ratio", l.Ratio, "level", strconv.Itoa(l.Level))
+				p.value("dynofa_drift_ratio", l.Ratio, "processor", l.Processor, "level", strconv.Itoa(l.Level))
 			}
 		}
 		p.head("dynofa_drift", "gauge", "Whether a level's latency has left what the table predicts.")
 		for _, l := range levels {
-			p.value("dynofa_drift", number(l.Out), "level", strconv.Itoa(l.Level))
+			p.value("dynofa_drift", number(l.Out), "processor", l.Processor, "level", strconv.Itoa(l.Level))
 		}
 		p.head("dynofa_drifts_total", "counter", "How often a level's latency left what the table predicts.")
 		for _, l := range levels {
-			p.value("dynofa_drifts_total", float64(l.Left), "level", strconv.Itoa(l.Level))
+			p.value("dynofa_drifts_total", float64(l.Left), "processor", l.Processor, "level", strconv.Itoa(l.Level))
 		}
 	}
 	if s.cfg.Monitor == nil {

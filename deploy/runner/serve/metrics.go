@@ -38,35 +38,38 @@ func (s *Server) writeMetrics(p printer) {
 	for _, o := range []trace.Outcome{trace.OnTime, trace.Late, trace.Dropped, trace.Refused, trace.Failed} {
 		p.value("dynofa_requests_total", float64(s.stats.outcomes[o]), "outcome", string(o))
 	}
-	p.head("dynofa_level_switches_total", "counter", "Answers by another level than the answer before.")
-	p.value("dynofa_level_switches_total", float64(s.stats.switches))
+	p.head("dynofa_level_switches_total", "counter", "Answers by another level than the processor's answer before.")
+	for i := range s.stats.lanes {
+		p.value("dynofa_level_switches_total", float64(s.stats.lanes[i].switches), "processor", s.stats.lanes[i].name)
+	}
 	p.head("dynofa_decisions_overridden_total", "counter", "Decisions that the runner took in the policy's place.")
 	p.value("dynofa_decisions_overridden_total", float64(s.stats.overrides))
-	p.head("dynofa_inference_duration_seconds", "histogram", "Time of one inference alone, by level.")
-	for i := range s.stats.levels {
-		p.histogram("dynofa_inference_duration_seconds", &s.stats.levels[i].inference, "level", strconv.Itoa(i))
-	}
+	p.head("dynofa_inference_duration_seconds", "histogram", "Time of one inference alone, by processor and level; its sum is the time for which the processor was at work.")
+	s.eachLevel(func(l *levelStats, labels ...string) {
+		p.histogram("dynofa_inference_duration_seconds", &l.inference, labels...)
+	})
 	p.head("dynofa_request_duration_seconds", "histogram", "Time from arrival to the end of the inference, of answered requests.")
 	p.histogram("dynofa_request_duration_seconds", &s.stats.request)
-	p.head("dynofa_inference_predicted_seconds_total", "counter", "Sum of the latencies that the table predicts for the answers given, by level; over dynofa_inference_duration_seconds_sum it shows drift.")
-	for i := range s.stats.levels {
-		p.value("dynofa_inference_predicted_seconds_total", s.stats.levels[i].predicted, "level", strconv.Itoa(i))
-	}
+	p.head("dynofa_inference_predicted_seconds_total", "counter", "Sum of the latencies that the table predicts for the answers given, by processor and level; over dynofa_inference_duration_seconds_sum it shows drift.")
+	s.eachLevel(func(l *levelStats, labels ...string) {
+		p.value("dynofa_inference_predicted_seconds_total", l.predicted, labels...)
+	})
 	p.head("dynofa_accuracy_served_sum", "counter", "Sum of the levels' accuracies over answers; over the answers it is the mean accuracy, from 0 to 1.")
 	p.value("dynofa_accuracy_served_sum", s.stats.served)
-	p.head("dynofa_level", "gauge", "Level of the last answer, -1 before the first.")
-	p.value("dynofa_level", float64(s.stats.last))
+	p.head("dynofa_level", "gauge", "Level of the processor's last answer, -1 before the first.")
+	for i := range s.stats.lanes {
+		p.value("dynofa_level", float64(s.stats.lanes[i].last), "processor", s.stats.lanes[i].name)
+	}
 	p.head("dynofa_queue_requests", "gauge", "Requests that waited at the last decision.")
 	p.value("dynofa_queue_requests", float64(s.stats.waiting))
 	s.stats.mu.Unlock()
 
-	p.head("dynofa_level_resident", "gauge", "Whether a level is in memory.")
-	for i := range s.cfg.Run.Family.Levels {
-		resident := 0.
-		if s.resident(i) {
-			resident = 1
+	p.head("dynofa_level_resident", "gauge", "Whether a level is in memory for a processor.")
+	for k := range s.stats.lanes { // names and sessions of processors need no lock
+		lane := &s.stats.lanes[k]
+		for i := range lane.levels {
+			p.value("dynofa_level_resident", number(lane.session(i) != nil), "processor", lane.name, "level", strconv.Itoa(i))
 		}
-		p.value("dynofa_level_resident", resident, "level", strconv.Itoa(i))
 	}
 	p.head("dynofa_limit_seconds", "gauge", "Latency that an inference is asked to keep, 0 without.")
 	p.value("dynofa_limit_seconds", s.control.Limit().Seconds())
@@ -89,6 +92,16 @@ func (s *Server) writeMetrics(p printer) {
 	if rss, ok := residentBytes(); ok {
 		p.head("process_resident_memory_bytes", "gauge", "Resident memory.")
 		p.value("process_resident_memory_bytes", rss)
+	}
+}
+
+// eachLevel calls f for every level of every processor, with its labels. The caller holds the lock.
+func (s *Server) eachLevel(f func(l *levelStats, labels ...string)) {
+	for i := range s.stats.lanes {
+		lane := &s.stats.lanes[i]
+		for level := range lane.levels {
+			f(&lane.levels[level], "processor", lane.name, "level", strconv.Itoa(level))
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ type statusJSON struct {
 	Outcomes     map[trace.Outcome]uint64 `json:"outcomes"`
 	MeanAccuracy float64                  `json:"mean_accuracy"`
 	Levels       []levelJSON              `json:"levels"`
+	Processors   []processorJSON          `json:"processors"` // that serve, in the order of Recent's numbers
 	Recent       []shown                  `json:"recent"`
 	Clocks       []host.Policy            `json:"clocks,omitempty"`
 	Temperatures []host.Temperature       `json:"temperatures,omitempty"`
@@ -43,13 +44,41 @@ type statusJSON struct {
 	Notes        []string                 `json:"notes,omitempty"`
 }
 
+// levelJSON is a level on all processors together.
 type levelJSON struct {
 	Accuracy  float64 `json:"accuracy"`
 	Origin    string  `json:"accuracy_origin"`
-	Predicted float64 `json:"predicted_s"`
-	Observed  float64 `json:"observed_s"` // mean, 0 without answers
+	Predicted float64 `json:"predicted_s"` // on the first processor
+	Observed  float64 `json:"observed_s"`  // mean, 0 without answers
 	Answers   uint64  `json:"answers"`
-	Resident  bool    `json:"resident"`
+	Resident  bool    `json:"resident"` // for one of them
+}
+
+type processorJSON struct {
+	Name     string  `json:"name"`
+	Level    int     `json:"level"` // of its last answer, -1 before
+	Answers  uint64  `json:"answers"`
+	Switches uint64  `json:"switches"`
+	Busy     float64 `json:"busy_s"` // time of its inferences
+	// Levels are the levels as they run there.
+	Levels []levelJSON `json:"levels"`
+}
+
+// level describes a level on some of the processors together. The caller holds the lock.
+func (s *Server) level(i int, lanes []laneStats) levelJSON {
+	l := &s.cfg.Run.Family.Levels[i]
+	level := levelJSON{Accuracy: float64(l.Accuracy), Origin: string(l.AccuracyOrigin), Predicted: lanes[0].levels[i].predictedByInference.Seconds()}
+	observed := 0.
+	for p := range lanes {
+		t := &lanes[p].levels[i]
+		level.Answers += t.inference.n
+		observed += t.observed
+		level.Resident = level.Resident || lanes[p].session(i) != nil
+	}
+	if level.Answers > 0 {
+		level.Observed = observed / float64(level.Answers)
+	}
+	return level
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
@@ -70,13 +99,16 @@ func (s *Server) snapshot() statusJSON {
 	if answers := s.stats.request.n; answers > 0 {
 		j.MeanAccuracy = s.stats.served / float64(answers)
 	}
-	for i, l := range s.cfg.Run.Family.Levels {
-		t := &s.stats.levels[i]
-		level := levelJSON{Accuracy: float64(l.Accuracy), Origin: string(l.AccuracyOrigin), Predicted: t.predictedByInference.Seconds(), Answers: t.inference.n}
-		if level.Answers > 0 {
-			level.Observed = t.observed / float64(level.Answers)
+	for i := range s.cfg.Run.Family.Levels {
+		j.Levels = append(j.Levels, s.level(i, s.stats.lanes))
+	}
+	for p := range s.stats.lanes {
+		lane := &s.stats.lanes[p]
+		processor := processorJSON{Name: lane.name, Level: lane.last, Answers: lane.answers, Switches: lane.switches, Busy: lane.busy}
+		for i := range lane.levels {
+			processor.Levels = append(processor.Levels, s.level(i, s.stats.lanes[p:p+1]))
 		}
-		j.Levels = append(j.Levels, level)
+		j.Processors = append(j.Processors, processor)
 	}
 	if n := len(s.stats.shown); n < recent {
 		j.Recent = slices.Clone(s.stats.shown)
@@ -84,9 +116,6 @@ func (s *Server) snapshot() statusJSON {
 		j.Recent = append(slices.Clone(s.stats.shown[s.stats.at%n:]), s.stats.shown[:s.stats.at%n]...)
 	}
 	s.stats.mu.Unlock()
-	for i := range j.Levels {
-		j.Levels[i].Resident = s.resident(i)
-	}
 	if s.cfg.State != nil {
 		state := s.cfg.State()
 		j.Clocks, j.Temperatures, j.Rails = state.Policies, state.Temperatures, state.Rails

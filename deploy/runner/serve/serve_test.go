@@ -494,19 +494,19 @@ func TestMetrics(t *testing.T) {
 		samples[line[:at]] = v
 	}
 	for name, want := range map[string]float64{
-		`dynofa_requests_total{outcome="on-time"}`:                      3,
-		`dynofa_requests_total{outcome="failed"}`:                       0,
-		`dynofa_inference_duration_seconds_count{level="1"}`:            3,
-		`dynofa_inference_duration_seconds_bucket{level="1",le="+Inf"}`: 3,
-		`dynofa_inference_duration_seconds_count{level="0"}`:            0,
-		`dynofa_request_duration_seconds_count`:                         3,
-		`dynofa_inference_predicted_seconds_total{level="1"}`:           0.006,
-		`dynofa_accuracy_served_sum`:                                    2.25,
-		`dynofa_level`:                                                  1,
-		`dynofa_level_resident{level="0"}`:                              1,
-		`dynofa_limit_seconds`:                                          0.03,
-		`dynofa_http_responses_total{code="200"}`:                       3,
-		`dynofa_http_responses_total{code="400"}`:                       1,
+		`dynofa_requests_total{outcome="on-time"}`:                                      3,
+		`dynofa_requests_total{outcome="failed"}`:                                       0,
+		`dynofa_inference_duration_seconds_count{processor="cpu",level="1"}`:            3,
+		`dynofa_inference_duration_seconds_bucket{processor="cpu",level="1",le="+Inf"}`: 3,
+		`dynofa_inference_duration_seconds_count{processor="cpu",level="0"}`:            0,
+		`dynofa_request_duration_seconds_count`:                                         3,
+		`dynofa_inference_predicted_seconds_total{processor="cpu",level="1"}`:           0.006,
+		`dynofa_accuracy_served_sum`:                                                    2.25,
+		`dynofa_level{processor="cpu"}`:                                                 1,
+		`dynofa_level_resident{processor="cpu",level="0"}`:                              1,
+		`dynofa_limit_seconds`:                                                          0.03,
+		`dynofa_http_responses_total{code="200"}`:                                       3,
+		`dynofa_http_responses_total{code="400"}`:                                       1,
 	} {
 		if got, ok := samples[name]; !ok || math.Abs(got-want) > 1e-12 {
 			t.Errorf("%s is %g, want %g", name, got, want)
@@ -616,7 +616,7 @@ func TestDeviceMetrics(t *testing.T) {
 	}
 	_, _, body := fx.do(t, "GET", "/metrics", "")
 	for _, want := range []string{`dynofa_alarms_total{reason="runner-sensor-lost"} 1`, `dynofa_temperature_celsius{zone="CPU-therm"} 41.5`, `dynofa_rail_watts{rail="VDD_IN"} 5`,
-		`dynofa_rail_joules_total{rail="VDD_IN"} 0`, `dynofa_drift{level="0"}`, `dynofa_drift_ratio{level="`, `dynofa_sensors_lost 0`} {
+		`dynofa_rail_joules_total{rail="VDD_IN"} 0`, `dynofa_drift{processor="cpu",level="0"}`, `dynofa_drift_ratio{processor="cpu",level="`, `dynofa_sensors_lost 0`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s in\n%s", want, body)
 		}

@@ -59,7 +59,7 @@ type Server struct {
 		n  map[int]uint64
 	}
 	slots    chan struct{}
-	makers   map[int]*images.Preprocessor // by resolution; only the run's goroutine uses them
+	makers   map[int]*images.Preprocessor // by resolution; only the run uses them, one at a time
 	draining atomic.Bool
 	began    time.Time
 	mux      *http.ServeMux
@@ -103,15 +103,17 @@ func New(cfg Config) (*Server, error) {
 	if err := run.Validate(); err != nil {
 		return nil, err
 	}
-	s.stats = &stats{next: run.Trace, outcomes: map[trace.Outcome]uint64{}, levels: make([]levelStats, len(run.Family.Levels)), last: -1}
+	s.stats = &stats{next: run.Trace, outcomes: map[trace.Outcome]uint64{}, last: -1}
 	run.Trace = s.stats
-	processor := run.Processor
-	if processor == "" {
-		processor = run.Family.Processors()[0]
+	for _, p := range run.Serving() {
+		lane := laneStats{name: p.Name, session: p.Session, levels: make([]levelStats, len(run.Family.Levels)), last: -1}
+		for i := range lane.levels {
+			latency, _ := run.Family.Latency(i, p.Name)
+			lane.levels[i].predictedByInference = latency.Latency.Duration()
+		}
+		s.stats.lanes = append(s.stats.lanes, lane)
 	}
 	for i, l := range run.Family.Levels {
-		latency, _ := run.Family.Latency(i, processor)
-		s.stats.levels[i].predictedByInference = latency.Latency.Duration()
 		s.stats.accuracy = append(s.stats.accuracy, float64(l.Accuracy))
 		if s.makers[l.Arch.R] == nil {
 			m, err := images.NewPreprocessor(run.Transform.At(l.Arch.R))
@@ -328,21 +330,14 @@ func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
 // classes returns the number of logits.
 func (s *Server) classes() int {
 	for i := range s.cfg.Run.Family.Levels {
-		if session := s.session(i); session != nil {
-			return len(session.Output())
+		for p := range s.stats.lanes {
+			if session := s.stats.lanes[p].session(i); session != nil {
+				return len(session.Output())
+			}
 		}
 	}
 	return -1
 }
-
-func (s *Server) session(level int) runner.Session {
-	if s.cfg.Run.Pool != nil {
-		return s.cfg.Run.Pool.Session(level)
-	}
-	return s.cfg.Run.Sessions[level]
-}
-
-func (s *Server) resident(level int) bool { return s.session(level) != nil }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	if s.draining.Load() {
@@ -405,7 +400,7 @@ func (s *Server) answer(w http.ResponseWriter, q *inferRequest, res *runner.Resu
 	}
 	level := s.cfg.Run.Family.Levels[res.Decision.Level]
 	response := &inferResponse{ModelName: s.cfg.Name, ModelVersion: s.cfg.Version, ID: q.ID, Parameters: map[string]any{
-		"level": res.Decision.Level, "accuracy": float64(level.Accuracy), "accuracy_origin": string(level.AccuracyOrigin), "reason": string(res.Decision.Reason),
+		"level": res.Decision.Level, "processor": s.stats.lanes[res.Decision.Processor].name, "accuracy": float64(level.Accuracy), "accuracy_origin": string(level.AccuracyOrigin), "reason": string(res.Decision.Reason),
 		"outcome": string(res.Outcome), "predicted_latency_ns": int64(res.Predicted), "observed_latency_ns": int64(res.End - res.Start),
 		"waited_ns": int64(res.Decided - res.Arrival), "request_latency_ns": int64(res.End - res.Arrival),
 	}}

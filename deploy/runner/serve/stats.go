@@ -41,16 +41,27 @@ type stats struct {
 
 	mu        sync.Mutex
 	outcomes  map[trace.Outcome]uint64
-	levels    []levelStats
-	request   histogram // arrival to end, of answered requests
-	switches  uint64
-	overrides uint64 // decisions that the runner took in the policy's place
-	last      int    // level of the last answer, -1 before
-	waiting   int    // at the last decision
+	lanes     []laneStats // of the processors that serve, in the run's order
+	request   histogram   // arrival to end, of answered requests
+	switches  uint64      // of all processors
+	overrides uint64      // decisions that the runner took in the policy's place
+	last      int         // level of the last answer, -1 before
+	waiting   int         // at the last decision
 	accuracy  []float64
 	served    float64 // sum of accuracies over answers
 	shown     []shown // ring of the last requests
 	at        int
+}
+
+// laneStats is the part of one processor.
+type laneStats struct {
+	name     string
+	session  func(level int) runner.Session // nil if it is not resident
+	levels   []levelStats
+	last     int // level of its last answer, -1 before
+	switches uint64
+	answers  uint64
+	busy     float64 // seconds of inferences that answered
 }
 
 type levelStats struct {
@@ -67,6 +78,8 @@ type shown struct {
 	Limit   float64       `json:"limit_s"`
 	Level   int           `json:"level"`
 	Outcome trace.Outcome `json:"outcome"`
+	// Processor is the index of the one that answered.
+	Processor int `json:"processor"`
 }
 
 // Write counts a record.
@@ -96,17 +109,23 @@ func (s *stats) count(r *trace.Record) {
 	}
 	item := shown{End: r.End.Seconds(), Request: (r.End - r.Arrival).Seconds(), Limit: r.Observation.Limit.Seconds(), Level: -1, Outcome: r.Outcome}
 	if r.Outcome.Answered() {
-		l := &s.levels[r.Decision.Level]
+		took := (r.End - r.Start).Seconds()
+		lane := &s.lanes[r.Decision.Processor]
+		l := &lane.levels[r.Decision.Level]
 		l.inference.add(r.End - r.Start)
-		l.observed += (r.End - r.Start).Seconds()
+		l.observed += took
 		l.predicted += l.predictedByInference.Seconds()
 		s.request.add(r.End - r.Arrival)
 		s.served += s.accuracy[r.Decision.Level]
-		if s.last >= 0 && s.last != r.Decision.Level {
+		if lane.last >= 0 && lane.last != r.Decision.Level {
 			s.switches++
+			lane.switches++
 		}
+		lane.last = r.Decision.Level
+		lane.answers++
+		lane.busy += took
 		s.last = r.Decision.Level
-		item.Level, item.Latency = r.Decision.Level, (r.End - r.Start).Seconds()
+		item.Level, item.Latency, item.Processor = r.Decision.Level, took, r.Decision.Processor
 	}
 	if len(s.shown) < recent {
 		s.shown = append(s.shown, item)

@@ -157,7 +157,7 @@ func (p *Predictor) Space() *supernet.Space { return p.space }
 
 // Latency returns the predicted latency of a: the calibrated sum over its blocks. It returns an
 // error if a is no sub-network of the space, and one that wraps a *MissingError if the table lacks
-// a block of it. It takes O(positions), less than 100 ns for 20 of them, and does not allocate unless it
+// a block of it, or if the calibration's offset leaves nothing. It takes O(positions), less than 100 ns for 20 of them, and does not allocate unless it
 // fails.
 func (p *Predictor) Latency(a supernet.Arch) (unit.Nanoseconds, error) {
 	if uint(a.R) >= uint(len(p.sumsAt)) || p.sumsAt[a.R] == nil {
@@ -173,7 +173,16 @@ func (p *Predictor) Latency(a supernet.Arch) (unit.Nanoseconds, error) {
 	if !ok || math.IsNaN(total) {
 		return 0, p.explain(a)
 	}
-	return p.calibration.Apply(unit.Nanoseconds(total)), nil
+	latency := p.calibration.Apply(unit.Nanoseconds(total))
+	if !(latency > 0) {
+		return 0, p.notPositive(unit.Nanoseconds(total))
+	}
+	return latency, nil
+}
+
+// notPositive says why a sum over blocks is no latency.
+func (p *Predictor) notPositive(sum unit.Nanoseconds) error {
+	return fmt.Errorf("lut: the table's calibration (offset %v, scale %g) makes %v of a sum of %v: it does not hold for networks as fast as that", p.calibration.Offset, p.calibration.Scale, p.calibration.Apply(sum), sum)
 }
 
 // explain finds out why a has no prediction.

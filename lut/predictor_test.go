@@ -128,6 +128,12 @@ func TestCalibration(t *testing.T) {
 	if got, err := predictor(t, tab, s).Latency(a); err != nil || got != 2*raw+3 {
 		t.Errorf("%v, %v; want %v", got, err, 2*raw+3)
 	}
+	for _, offset := range []unit.Nanoseconds{-raw, -2 * raw} { // nothing is left
+		tab.Calibration = lut.Calibration{Offset: offset}
+		if got, err := predictor(t, tab, s).Latency(a); err == nil || !strings.Contains(err.Error(), "does not hold") {
+			t.Errorf("offset %v: %v, %v; want an error", offset, got, err)
+		}
+	}
 }
 
 func TestMissingEntry(t *testing.T) {

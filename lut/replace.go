@@ -3,6 +3,7 @@ package lut
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Replace returns a copy of the table with the entries of a fresh one in the place of its own: some that were measured again because they
@@ -47,6 +48,10 @@ func (t *Table) Replace(fresh *Table) (*Table, error) {
 		merged.Warnings = append(merged.Warnings, "whole networks and calibration are of before entries were measured again")
 	}
 	merged.Warnings = append(merged.Warnings, fresh.Warnings...)
+	merged.Warnings = slices.DeleteFunc(merged.Warnings, func(w string) bool { return strings.HasPrefix(w, gradeWarning) }) // of other entries
+	if w := merged.GradeWarning(); w != "" {
+		merged.Warnings = append(merged.Warnings, w)
+	}
 	slices.Sort(merged.Warnings)
 	merged.Warnings = slices.Compact(merged.Warnings)
 	merged.Sort()

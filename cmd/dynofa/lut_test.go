@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/dynofa/dynofa/cmd/internal/command"
+	"github.com/dynofa/dynofa/datasets/supernet"
+	"github.com/dynofa/dynofa/lut"
 )
 
 // fixtures are small files in the form of the published tables.
@@ -259,5 +262,35 @@ func TestDiffOfASubNetwork(t *testing.T) {
 	}
 	if code, _, stderr := dynofa(t, "lut", "diff", "--db", db, "--arch", "{}", "1", "2"); code != command.ExitUsage {
 		t.Errorf("exit code %d\n%s", code, stderr)
+	}
+}
+
+// TestAuditNote: what an audit finds wrong with an imported table stands among a search's footnotes; our own tables have their
+// grades.
+func TestAuditNote(t *testing.T) {
+	space, err := supernet.OFAMobileNetV3(0.25, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := space.Blocks(space.Uniform(5, 4, 3, 128))
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := &lut.Table{ID: 7, Space: space.Name, Origin: lut.Imported, Source: "made up", Point: lut.OperatingPoint{Device: "board", Processor: "gpu"}}
+	for _, b := range blocks { // all the same, and most of the space's are missing
+		if k := (lut.Key{Resolution: 128, Block: b}); !slices.ContainsFunc(table.Entries, func(e lut.Entry) bool { return e.Key == k }) {
+			table.Entries = append(table.Entries, lut.Entry{Key: k, Latency: lut.MeanOnly(100, 1e6, 1e3)})
+		}
+	}
+	note, err := auditNote(table)
+	if err != nil || !strings.Contains(note, "'dynofa lut audit --table 7'") || strings.Count(note, ": ") < 2 {
+		t.Errorf("note %q, %v", note, err)
+	}
+	table.Origin = lut.Measured
+	if note, err := auditNote(table); note != "" || err != nil {
+		t.Errorf("of our own table: %q, %v", note, err)
+	}
+	if note, err := auditNote(nil); note != "" || err != nil {
+		t.Errorf("without a table: %q, %v", note, err)
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -63,7 +64,7 @@ func (f *tuneFlags) run(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	cells, fam, board, err := f.cells(c)
+	cells, fam, boards, err := f.cells(c)
 	if err != nil {
 		return err
 	}
@@ -72,6 +73,9 @@ func (f *tuneFlags) run(c *cli.Context) error {
 		if names, err = command.SplitList("policies", f.policies); err != nil {
 			return err
 		}
+	}
+	if goal.Objective == simstudy.LeastEnergy && len(boards) > 1 {
+		return command.Usagef("--goal energy: the scenarios are on %s: joules of different boards do not add up", strings.Join(boards, ", "))
 	}
 	specs, placed, err := f.candidates(goal, cells, fam, names)
 	if err != nil {
@@ -99,6 +103,9 @@ func (f *tuneFlags) run(c *cli.Context) error {
 	for _, r := range results {
 		tuning.Scenarios = append(tuning.Scenarios, r.Cell.Name)
 	}
+	if len(boards) > 1 {
+		tuning.Notes = append(tuning.Notes, "scenarios on several boards count alike: "+strings.Join(boards, ", "))
+	}
 	name := f.name
 	if name == "" {
 		name = fam.Name
@@ -109,7 +116,7 @@ func (f *tuneFlags) run(c *cli.Context) error {
 	if tuning.Table != "" {
 		tuning.Notes = append(tuning.Notes, "it starts from the table that it solved for in simulation, which is stored with it")
 	}
-	if _, err := store.PutTuned(c.Context, name, fam, board, ranked[0].Spec, tuning); err != nil {
+	if _, err := store.PutTuned(c.Context, name, fam, strings.Join(boards, ", "), ranked[0].Spec, tuning); err != nil {
 		return err
 	}
 	return f.print(c, name, ranked, tuning)
@@ -183,45 +190,54 @@ func (f *tuneFlags) candidates(goal simstudy.Goal, cells []simstudy.Cell, fam *f
 	return append(specs, simstudy.EnergyCandidates(placed, names)...), placed, nil
 }
 
-// cells sets up the scenarios; all applications must have one family.
-func (f *tuneFlags) cells(c *cli.Context) (cells []simstudy.Cell, fam *family.Family, board string, err error) {
+// noBoard stands for a scenario without a board among others that have one.
+const noBoard = "no board"
+
+// cells sets up the scenarios; all applications must have one family. The boards are named once each, in order; none if no scenario
+// has one.
+func (f *tuneFlags) cells(c *cli.Context) (cells []simstudy.Cell, fam *family.Family, boards []string, err error) {
 	scenarios, err := command.SplitList("scenario", f.scenarios)
 	if err != nil {
-		return nil, nil, "", err
+		return nil, nil, nil, err
 	}
 	for _, name := range scenarios {
 		flags := simFlags{db: f.db, scenario: name, family: f.family, changes: f.changes}
 		changes, err := flags.overrides()
 		if err != nil {
-			return nil, nil, "", err
+			return nil, nil, nil, err
 		}
 		if f.board != "" {
 			changes = append(changes, traffic.Change{Key: "board", Value: f.board})
 		}
 		file, err := flags.open()
 		if err != nil {
-			return nil, nil, "", err
+			return nil, nil, nil, err
 		}
 		s, err := file.Scenario(changes...)
 		if err != nil {
-			return nil, nil, "", err
+			return nil, nil, nil, err
 		}
 		cell, err := flags.cell(c, s.Name, s)
 		if err != nil {
-			return nil, nil, "", err
+			return nil, nil, nil, err
 		}
 		for _, a := range cell.Apps {
 			if fam == nil {
 				fam = a.Family
 			}
 			if a.Family.Name != fam.Name {
-				return nil, nil, "", fmt.Errorf("scenario %s: application %q has family %s, others have %s: a policy is tuned for one", s.Name, a.App, a.Family.Name, fam.Name)
+				return nil, nil, nil, fmt.Errorf("scenario %s: application %q has family %s, others have %s: a policy is tuned for one", s.Name, a.App, a.Family.Name, fam.Name)
 			}
 		}
-		board = s.Board
+		if name := cmp.Or(s.Board, noBoard); !slices.Contains(boards, name) {
+			boards = append(boards, name)
+		}
 		cells = append(cells, cell)
 	}
-	return cells, fam, board, nil
+	if len(boards) == 1 && boards[0] == noBoard {
+		boards = nil
+	}
+	return cells, fam, boards, nil
 }
 
 func (f *tuneFlags) print(c *cli.Context, name string, ranked []simstudy.Ranked, tuning simstore.Tuning) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -47,9 +48,14 @@ func doubtOf(ctx context.Context, study *study, run *store.Run, deadline time.Du
 	for _, e := range run.Result.AccuracyErrors {
 		d.bars[e.Resolution] = e
 	}
-	predictor, err := runPredictor(ctx, study, run)
+	table, predictor, err := runPredictor(ctx, study, run)
 	if err != nil {
 		return nil, err
+	}
+	if note, err := auditNote(table); err != nil {
+		return nil, err
+	} else if note != "" {
+		d.notes = append(d.notes, note)
 	}
 	front := run.Result.Front
 	var comparer search.Comparer
@@ -87,20 +93,47 @@ func doubtOf(ctx context.Context, study *study, run *store.Run, deadline time.Du
 	return d, nil
 }
 
-// runPredictor returns the predictor of a run's latencies, nil if its table is not in the study any more.
-func runPredictor(ctx context.Context, study *study, run *store.Run) (*lut.Predictor, error) {
+// runPredictor returns the table of a run's latencies and its predictor, nil if the table is not in the study any more.
+func runPredictor(ctx context.Context, study *study, run *store.Run) (*lut.Table, *lut.Predictor, error) {
 	if run.Table.ID == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	table, err := study.Table(ctx, lut.Query{ID: run.Table.ID})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	space, err := run.Result.Supernet()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return lut.NewPredictor(table, space)
+	predictor, err := lut.NewPredictor(table, space)
+	return table, predictor, err
+}
+
+// auditNote says what an audit finds wrong with a table that somebody else measured; what is wrong with our own stands among its
+// warnings.
+func auditNote(table *lut.Table) (string, error) {
+	if table == nil || table.Origin != lut.Imported {
+		return "", nil
+	}
+	space, err := table.Supernet()
+	if err != nil {
+		return "", err
+	}
+	report, err := lut.Audit(table, lut.AuditOptions{Space: space, MaxEvidence: 1})
+	if err != nil {
+		return "", err
+	}
+	var faults []string
+	for _, f := range report.Findings {
+		if f.Severity == lut.Fault {
+			faults = append(faults, f.Message)
+		}
+	}
+	if len(faults) == 0 {
+		return "", nil
+	}
+	return fmt.Sprintf("latency: the audit finds faults in this table ('dynofa lut audit --table %d' shows them): %s", table.ID, strings.Join(faults, "; ")), nil
 }
 
 // printFront prints a run and its front, with what is doubtful about it.

@@ -159,6 +159,22 @@ func TestTunePolicy(t *testing.T) {
 	if out := succeed(t, "policy", "tuned", "--db", db, "--format", "csv"); strings.Count(out, "mine,") != 2 || !strings.Contains(out, "camera poisson") {
 		t.Errorf("list:\n%s", out)
 	}
+	// Scenarios on several boards name them all.
+	succeed(t, "policy", "tune", "--db", db, "--scenario", "camera,"+boardScenario(t), "--policies", "static", "--replications", "1", "--name", "boards", "--set", "duration=5s")
+	if out := succeed(t, "policy", "tuned", "--db", db, "--format", "csv"); !strings.Contains(out, `"no board, jetson-xavier-nx"`) {
+		t.Errorf("list:\n%s", out)
+	}
+}
+
+// boardScenario writes a scenario on a board.
+func boardScenario(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "nx.yaml")
+	text := "title: On a board\nsources: [chosen]\nfamily: paper-gpu6\nprocessor: gpu\nboard: jetson-xavier-nx\narrivals: {kind: poisson, rate: 6/s}\nlimit: 200ms\nduration: 5s\nseed: 4\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // Tuned for least energy, a policy is kept with the operating points that it chooses among and the table that it solved for.

@@ -3,7 +3,6 @@ package profile
 import (
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/supernet"
@@ -112,30 +111,7 @@ func gradeTable(t *lut.Table, caps []string) {
 		t.Grade = lut.GradeC
 	}
 	t.Warnings = append(t.Warnings, caps...)
-	counts := map[lut.Grade]int{}
-	for _, e := range t.Entries {
-		counts[e.Latency.Grade]++
+	if text := t.GradeWarning(); text != "" {
+		t.Warnings = append(t.Warnings, text)
 	}
-	if t.Grade.Worse(lut.GradeB) {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("trust grade %s: of %d entries %d are A, %d B, %d C and %d D%s", t.Grade, len(t.Entries),
-			counts[lut.GradeA], counts[lut.GradeB], counts[lut.GradeC], counts[lut.GradeD], commonReason(t)))
-	}
-}
-
-// commonReason quotes what is wrong with the entry that costs most among those graded worst.
-func commonReason(t *lut.Table) string {
-	bad := slices.DeleteFunc(slices.Clone(t.Entries), func(e lut.Entry) bool { return len(e.Latency.Warnings) == 0 })
-	if len(bad) == 0 {
-		return ""
-	}
-	e := slices.MaxFunc(bad, func(a, b lut.Entry) int {
-		if a.Latency.Grade != b.Latency.Grade {
-			if a.Latency.Grade.Worse(b.Latency.Grade) {
-				return 1
-			}
-			return -1
-		}
-		return int(math.Copysign(1, float64(a.Latency.Central()-b.Latency.Central())))
-	})
-	return fmt.Sprintf("; for instance %v: %s", e.Key, e.Latency.Warnings[0])
 }

@@ -1,7 +1,9 @@
 package profile_test
 
 import (
+	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,6 +58,19 @@ func TestOnly(t *testing.T) {
 	again, err := fixed.Replace(fresh)
 	if err != nil || fact(again, "entries measured again, 2") == "" || len(again.Warnings) < 1 {
 		t.Errorf("replaced twice: %v", err)
+	}
+	// Of grades the table says once, and what is true now.
+	doubtful, few := wrong, *fresh
+	few.Grade, doubtful.Grade = lut.GradeD, lut.GradeD
+	few.Warnings = append(slices.Clone(fresh.Warnings), few.GradeWarning())
+	doubtful.Warnings = append(slices.Clone(wrong.Warnings), doubtful.GradeWarning())
+	graded, err := doubtful.Replace(&few)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grades := slices.DeleteFunc(slices.Clone(graded.Warnings), func(w string) bool { return !strings.HasPrefix(w, "trust grade") })
+	if len(grades) != 1 || grades[0] != graded.GradeWarning() || !strings.Contains(grades[0], fmt.Sprintf("of %d entries", len(graded.Entries))) {
+		t.Errorf("it says of grades %q", grades)
 	}
 	// What does not belong there is refused.
 	other := *fresh

@@ -51,7 +51,7 @@ func Doctor() *cli.Command {
 			}
 			may := func(name string) bool { return mayWrite(filepath.Join(system, name)) }
 			found, need := checkBundle(c.Context, dir)
-			found = append(found, checkRuntime(library, need.provider)...)
+			found = append(found, checkRuntime(library, need.serving...)...)
 			found = append(found, checkCache(prepared))
 			found = append(found, checkSpace(prepared, need.bytes, freeBytes))
 			found = append(found, checkHost(fsys)...)
@@ -78,15 +78,15 @@ func Doctor() *cli.Command {
 
 // needs are what a bundle asks of a machine.
 type needs struct {
-	provider string // execution provider
-	bytes    int64  // of disk for preparing it
-	policy   string
-	clocks   []family.Clocks // that the policy may choose
+	serving []bundle.Processor
+	bytes   int64 // of disk for preparing it
+	policy  string
+	clocks  []family.Clocks // that the policy may choose
 }
 
 // usualNeeds are those of six levels of w1.2: their tensors, each level's own and shared parts once, took 171 and 87 MB
 // (docs/studies/runtime), and while it is prepared a bundle needs both.
-var usualNeeds = needs{provider: "cpu", bytes: 259e6}
+var usualNeeds = needs{serving: []bundle.Processor{{Name: "cpu", Provider: "cpu"}}, bytes: 259e6}
 
 // checkBundle verifies a bundle and returns what it needs.
 func checkBundle(ctx context.Context, dir string) ([]finding, needs) {
@@ -104,31 +104,48 @@ func checkBundle(ctx context.Context, dir string) ([]finding, needs) {
 		return []finding{f}, usualNeeds
 	}
 	m := b.Manifest()
-	need := needs{provider: m.Runtime.Provider, policy: m.Policy.Spec, clocks: m.Family.Clocks}
+	need := needs{serving: m.Serving(), policy: m.Policy.Spec, clocks: m.Family.Clocks}
 	for _, file := range m.Files {
 		if file.Path == m.Supernet { // an upper bound: each level once, and once more what they share
 			need.bytes = file.Size * int64(len(m.Family.Levels)+1)
 		}
 	}
-	return []finding{{"bundle", checkOK, fmt.Sprintf("%d levels of %s, digest %s", len(m.Family.Levels), m.Family.Space, b.Digest()[:12]), ""}}, need
+	detail := fmt.Sprintf("%d levels of %s, digest %s", len(m.Family.Levels), m.Family.Space, b.Digest()[:12])
+	if len(need.serving) > 1 {
+		detail += ", served by " + processorNames(need.serving)
+	}
+	return []finding{{"bundle", checkOK, detail, ""}}, need
 }
 
-// checkRuntime loads ONNX Runtime and runs a small block with an execution provider.
-func checkRuntime(explicit, provider string) []finding {
+// checkRuntime loads ONNX Runtime and runs a small block with the execution provider of each processor.
+func checkRuntime(explicit string, serving ...bundle.Processor) []finding {
 	rt, err := LoadRuntime(explicit)
 	if err != nil {
 		return []finding{{"onnxruntime", checkFail, err.Error(), "make runtime, or --onnxruntime PATH"}}
 	}
 	list := []finding{{"onnxruntime", checkOK, "version " + rt.Version() + " at " + rt.Path(), ""}}
-	f := finding{name: "provider " + provider, verdict: checkFail, remedy: "name a build of ONNX Runtime that has it, or export for another provider"}
-	took, err := probe(rt, ort.Options{Provider: provider})
-	f.detail = fmt.Sprintf("a block ran in %v", unit.Nanos(took))
-	if err != nil {
-		f.detail = err.Error()
-	} else {
-		f.verdict, f.remedy = checkOK, ""
+	for _, p := range serving {
+		list = append(list, checkProvider(rt, p, serving))
 	}
-	return append(list, f)
+	return list
+}
+
+// checkProvider runs a small block as a processor would. What the library lacks stops a run only if no CPU is left.
+func checkProvider(rt *ort.Runtime, p bundle.Processor, serving []bundle.Processor) finding {
+	f := finding{name: "provider " + p.Provider, verdict: checkFail, remedy: "name a build of ONNX Runtime that has it, or export for another provider"}
+	if len(serving) > 1 {
+		f.name += " of " + p.Name
+	}
+	took, err := probe(rt, ort.Options{Provider: p.Provider})
+	switch {
+	case err == nil:
+		f.verdict, f.remedy, f.detail = checkOK, "", fmt.Sprintf("a block ran in %v", unit.Nanos(took))
+		return f
+	case canServeWithout(p, serving, err):
+		f.verdict, f.remedy = checkWarn, "the other processors serve without it; "+f.remedy
+	}
+	f.detail = err.Error()
+	return f
 }
 
 // checkCache looks whether prepared graphs can be kept.

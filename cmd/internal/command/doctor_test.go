@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/ort"
 )
 
@@ -58,7 +59,7 @@ func TestDoctor(t *testing.T) {
 }
 
 func TestDoctorWithoutRuntime(t *testing.T) {
-	list := checkRuntime(filepath.Join(t.TempDir(), "nowhere"), "cpu")
+	list := checkRuntime(filepath.Join(t.TempDir(), "nowhere"))
 	if len(list) != 1 || list[0].verdict != checkFail || !strings.Contains(list[0].remedy, "make runtime") {
 		t.Errorf("%+v", list)
 	}
@@ -107,7 +108,7 @@ func TestDoctorProvider(t *testing.T) {
 		t.Skip(err)
 	}
 	for _, provider := range []string{"qnn", "warp"} { // no x86 or arm64 build of Linux has them
-		list := checkRuntime("", provider)
+		list := checkRuntime("", bundle.Processor{Name: "gpu", Provider: provider})
 		last := list[len(list)-1]
 		if last.verdict != checkFail || !strings.Contains(last.detail, provider) || !strings.Contains(last.remedy, "export for another provider") {
 			t.Errorf("%+v", list)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -19,13 +21,14 @@ import (
 type live struct {
 	levels int
 	best   []unit.Accuracy
+	names  []string // of the processors that serve
 
 	mu         sync.Mutex
 	requests   int64
 	onTime     int64
 	missed     int64 // late, dropped, refused, failed
 	switches   int64
-	level      int // of the last answer, -1 before the first
+	last       []int // level of each processor's last answer, -1 before the first
 	accuracy   float64
 	answered   int64
 	limit      time.Duration
@@ -36,8 +39,12 @@ type live struct {
 	lastReason string
 }
 
-func newLive(f *family.Family) *live {
-	l := &live{levels: len(f.Levels), level: -1}
+// newLive returns a live for a run on one or several processors.
+func newLive(f *family.Family, processors ...string) *live {
+	l := &live{levels: len(f.Levels), names: processors}
+	for range processors {
+		l.last = append(l.last, -1)
+	}
 	for _, level := range f.Levels {
 		l.best = append(l.best, level.Accuracy)
 	}
@@ -62,12 +69,13 @@ func (l *live) add(r *trace.Record) {
 	if !r.Outcome.Answered() {
 		return
 	}
-	if l.level >= 0 && l.level != r.Decision.Level {
+	level, last := r.Decision.Level, &l.last[r.Decision.Processor]
+	if *last >= 0 && *last != level {
 		l.switches++
 	}
-	l.level = r.Decision.Level
+	*last = level
 	l.answered++
-	l.accuracy += float64(l.best[l.level])
+	l.accuracy += float64(l.best[level])
 	l.slot = max(l.slot, r.End-r.Arrival)
 }
 
@@ -83,7 +91,7 @@ func (l *live) look() view {
 	if len(l.slots) > sparkWidth {
 		l.slots = l.slots[len(l.slots)-sparkWidth:]
 	}
-	v := view{Level: l.level, Levels: l.levels, Requests: l.requests, OnTime: l.onTime, Missed: l.missed, Switches: l.switches, Limit: l.limit, Deadline: l.deadline,
+	v := view{Serving: l.names, Level: slices.Clone(l.last), Levels: l.levels, Requests: l.requests, OnTime: l.onTime, Missed: l.missed, Switches: l.switches, Limit: l.limit, Deadline: l.deadline,
 		Latencies: append([]time.Duration(nil), l.slots...), LastMiss: string(l.lastMiss), LastReason: l.lastReason}
 	if l.answered > 0 {
 		v.Accuracy = unit.Accuracy(l.accuracy / float64(l.answered))
@@ -94,7 +102,9 @@ func (l *live) look() view {
 // view is one look at a run.
 type view struct {
 	Elapsed          time.Duration
-	Level, Levels    int // Level -1: no answer yet
+	Serving          []string // processors
+	Level            []int    // of each of them, -1: no answer yet
+	Levels           int
 	Requests, OnTime int64
 	Missed, Switches int64
 	Accuracy         unit.Accuracy // mean of the answers
@@ -146,12 +156,41 @@ func levelBar(level, levels int) string {
 	return strings.Repeat("■", level+1) + strings.Repeat("·", levels-level-1)
 }
 
+// number is a level for people.
+func number(level int) string {
+	if level < 0 {
+		return "-"
+	}
+	return strconv.Itoa(level)
+}
+
+// bars shows the level of every processor: "level 3 [bar]", or "level cpu 0 [bar] gpu 4 [bar]" of several.
+func (v view) bars() string {
+	s := "level"
+	for i, level := range v.Level {
+		if len(v.Level) > 1 {
+			s += " " + v.Serving[i]
+		}
+		s += " " + number(level) + " " + levelBar(level, v.Levels)
+	}
+	return s
+}
+
+// levels is the level of every processor in words.
+func (v view) levels() string {
+	var list []string
+	for i, level := range v.Level {
+		if len(v.Level) > 1 {
+			list = append(list, v.Serving[i]+" "+number(level))
+		} else {
+			list = append(list, number(level))
+		}
+	}
+	return "level " + strings.Join(list, ", ")
+}
+
 // lines renders a view, at most width columns each.
 func (v view) lines(width int) []string {
-	level := "-"
-	if v.Level >= 0 {
-		level = fmt.Sprint(v.Level)
-	}
 	due := "no deadline"
 	switch {
 	case v.Deadline > 0:
@@ -185,7 +224,7 @@ func (v view) lines(width int) []string {
 		misses += fmt.Sprintf(" (last: %s, %s)", v.LastMiss, v.LastReason)
 	}
 	all := []string{
-		fmt.Sprintf("%8s  level %s %s  accuracy %v  %d switches", v.Elapsed.Round(time.Second), level, levelBar(v.Level, v.Levels), v.Accuracy, v.Switches),
+		fmt.Sprintf("%8s  %s  accuracy %v  %d switches", v.Elapsed.Round(time.Second), v.bars(), v.Accuracy, v.Switches),
 		fmt.Sprintf(" latency  %s  worst %v, %s", sparkline(v.Latencies, v.Deadline), worst.Round(10*time.Microsecond), due),
 		fmt.Sprintf("requests  %d, %s on time, %s", v.Requests, share, misses),
 		fmt.Sprintf("  device  %s", strings.Join(state, ", ")),
@@ -200,11 +239,7 @@ func (v view) lines(width int) []string {
 
 // line is a view in one line, for what is no terminal.
 func (v view) line() string {
-	level := "-"
-	if v.Level >= 0 {
-		level = fmt.Sprint(v.Level)
-	}
-	s := fmt.Sprintf("%v: level %s, %d requests, %d on time, %d missed, %d switches", v.Elapsed.Round(time.Second), level, v.Requests, v.OnTime, v.Missed, v.Switches)
+	s := fmt.Sprintf("%v: %s, %d requests, %d on time, %d missed, %d switches", v.Elapsed.Round(time.Second), v.levels(), v.Requests, v.OnTime, v.Missed, v.Switches)
 	if n := len(v.Latencies); n > 0 && v.Latencies[n-1] > 0 {
 		s += fmt.Sprintf(", worst latency %v", v.Latencies[n-1].Round(10*time.Microsecond))
 	}

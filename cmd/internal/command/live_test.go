@@ -26,7 +26,7 @@ func TestLiveView(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := newLive(f)
+	l := newLive(f, "gpu")
 	var all bytes.Buffer
 	show := func(title string, v view, width int) {
 		fmt.Fprintf(&all, "== %s\n%s\n%s\n", title, strings.Join(v.lines(width), "\n"), v.line())
@@ -75,13 +75,39 @@ func TestLiveView(t *testing.T) {
 	}
 }
 
+// TestLiveViewOfTwo shows the level of each of two processors, whose switches are their own.
+func TestLiveViewOfTwo(t *testing.T) {
+	f, err := family.PaperGPU6()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := newLive(f, "cpu", "gpu")
+	if v := l.look(); !strings.Contains(v.lines(100)[0], "level cpu - ······ gpu - ······") {
+		t.Errorf("%q", v.lines(100))
+	}
+	for i := range 10 { // the GPU at level 4, the CPU at 0, and at the end at 1
+		d := policy.Decision{Action: policy.Serve, Level: 4 * (i % 2), Processor: i % 2, Reason: "turn"}
+		if i == 8 {
+			d.Level = 1
+		}
+		l.add(&trace.Record{Request: int64(i), End: time.Millisecond, Outcome: trace.OnTime, Decision: d})
+	}
+	v := l.look()
+	if line := v.lines(100)[0]; !strings.Contains(line, "level cpu 1 ■■···· gpu 4 ■■■■■·") || !strings.Contains(line, "1 switches") {
+		t.Errorf("%q", line)
+	}
+	if line := v.line(); !strings.Contains(line, "level cpu 1, gpu 4, 10 requests") {
+		t.Errorf("%q", line)
+	}
+}
+
 // TestScreen draws twice: the second over the first, each line cleared.
 func TestScreen(t *testing.T) {
 	var b bytes.Buffer
 	s := &screen{w: &b, width: 80}
-	s.draw(view{Level: -1, Levels: 3})
+	s.draw(view{Level: []int{-1}, Levels: 3})
 	first := b.String()
-	s.draw(view{Level: 2, Levels: 3})
+	s.draw(view{Level: []int{2}, Levels: 3})
 	second := strings.TrimPrefix(b.String(), first)
 	if strings.Count(first, "\n") != 4 || strings.Contains(first, "\x1b[4A") || !strings.HasPrefix(second, "\x1b[4A") || strings.Count(second, "\r\x1b[K") != 4 || !strings.Contains(second, "■■■") {
 		t.Errorf("%q, then %q", first, second)

@@ -130,9 +130,9 @@ func TestRunPair(t *testing.T) {
 // TestRunWithoutTheGPU runs the same bundle with a library that has no CUDA: the CPU's family serves alone, and everything says so.
 func TestRunWithoutTheGPU(t *testing.T) {
 	needsRuntime(t)
-	dir, cache := pairBundle(t), t.TempDir()
+	dir := pairBundle(t)
 	record := filepath.Join(t.TempDir(), "run.csv")
-	args := []string{"run", dir, "--images", "builtin", "--requests", "40", "--prepared", cache}
+	args := []string{"run", dir, "--images", "builtin", "--requests", "40", "--prepared", "none"}
 	code, stdout, stderr := runIn(t.Context(), append(args, "--trace", record)...)
 	if code != ExitOK || !strings.Contains(stderr, `processor gpu: ort: no such execution provider`) || !strings.Contains(stderr, "the other processors serve without it") ||
 		!strings.Contains(stdout, "served without processor gpu") {
@@ -205,5 +205,16 @@ func TestRunPairSurvivesKilling(t *testing.T) {
 	replay, err := trace.Replay(tr)
 	if err != nil || replay.First != nil || len(tr.Records) < lines-2 || lines <= 300 || together(tr) == 0 {
 		t.Errorf("%d records of %d lines, %d together, replay %+v, %v", len(tr.Records), lines, together(tr), replay, err)
+	}
+}
+
+// TestDoctorPair asks about a bundle for a CPU and a GPU where there is no CUDA: it runs, but not as it could.
+func TestDoctorPair(t *testing.T) {
+	needsRuntime(t)
+	_, out, _ := runIn(t.Context(), "doctor", "--bundle", pairBundle(t), "--prepared", t.TempDir(), "--format", "csv")
+	for _, want := range []string{"served by cpu (cpu), gpu (cuda)", "provider cpu of cpu,ok", "provider cuda of gpu,warning", "the other processors serve without it"} {
+		if !strings.Contains(strings.ReplaceAll(out, `"`, ""), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
 	}
 }

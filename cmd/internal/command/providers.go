@@ -119,3 +119,12 @@ func probe(rt *ort.Runtime, o ort.Options) (time.Duration, error) {
 	took := time.Since(began)
 	return took, errors.Join(err, s.Close())
 }
+
+// processorNames lists processors with their execution providers for people: "cpu (cpu), gpu (cuda)".
+func processorNames(list []bundle.Processor) string {
+	var names []string
+	for _, p := range list {
+		names = append(names, p.Name+" ("+p.Provider+")")
+	}
+	return strings.Join(names, ", ")
+}

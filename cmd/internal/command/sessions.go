@@ -100,8 +100,7 @@ func (o *runOptions) offered(c *cli.Context, rt *ort.Runtime, serving []bundle.P
 			continue
 		}
 		err = fmt.Errorf("processor %s: %w", p.Name, err)
-		fallback := slices.ContainsFunc(serving, func(o bundle.Processor) bool { return o.Provider == "cpu" })
-		if !errors.Is(err, ort.ErrProvider) || len(serving) < 2 || !fallback || o.asked() {
+		if !canServeWithout(p, serving, err) || o.asked() {
 			return nil, err
 		}
 		fmt.Fprintf(c.App.ErrWriter, "%s: %v; the other processors serve without it\n", c.App.Name, err)
@@ -109,6 +108,12 @@ func (o *runOptions) offered(c *cli.Context, rt *ort.Runtime, serving []bundle.P
 		o.cfg.Notes = append(o.cfg.Notes, "served without "+err.Error())
 	}
 	return have, nil
+}
+
+// canServeWithout reports whether the others of the processors that serve can do without one whose execution provider the library lacks:
+// one of them is the CPU's.
+func canServeWithout(p bundle.Processor, serving []bundle.Processor, err error) bool {
+	return errors.Is(err, ort.ErrProvider) && slices.ContainsFunc(serving, func(o bundle.Processor) bool { return o.Name != p.Name && o.Provider == "cpu" })
 }
 
 // loadPool makes the sessions of one processor.

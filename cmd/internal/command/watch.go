@@ -47,7 +47,7 @@ func (o *runOptions) watch(c *cli.Context) (*watching, error) {
 	next := o.cfg.Trace
 	var view *live
 	if o.listen == "" { // the status page shows it otherwise
-		view = newLive(o.cfg.Family)
+		view = newLive(o.cfg.Family, o.names()...)
 		next = &liveRecorder{view, next}
 	}
 	if w.drift, err = monitor.NewDrift(monitor.DriftConfig{Family: o.cfg.Family, Processors: o.names(), Next: next, Logger: log}); err != nil {

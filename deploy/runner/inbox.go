@@ -93,6 +93,14 @@ func (b *Inbox) Close() {
 	}
 }
 
+// turnAway takes no more calls and gives those that the run never looked at, because it could not begin, a result.
+func (b *Inbox) turnAway() {
+	b.Close()
+	for c := range b.calls {
+		c.Done(Result{Outcome: trace.Refused, Decision: policy.Decision{Action: policy.Exit, Reason: ReasonCancelled}})
+	}
+}
+
 // take admits everything that has arrived.
 func (r *run) take() {
 	for !r.drained {
@@ -127,10 +135,8 @@ func (r *run) wait(ctx context.Context) {
 func (r *run) call(c received) {
 	q := policy.Request{ID: r.schedule.given, Arrival: max(0, c.at-r.began)}
 	r.schedule.given++
-	if d := c.Deadline; d > 0 {
-		q.Deadline = q.Arrival + d
-	} else if d := r.deadline(); d > 0 {
-		q.Deadline = q.Arrival + d
+	if q.Deadline = due(q.Arrival, c.Deadline); q.Deadline == 0 {
+		q.Deadline = due(q.Arrival, r.deadline())
 	}
 	r.calls[q.ID] = c.Call
 	if r.queue.len() >= maxWaiting {

@@ -3,6 +3,7 @@ package runner_test
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"testing"
 	"time"
@@ -161,5 +162,87 @@ func TestControl(t *testing.T) {
 		if o := r.Observation; o.Limit != limit || float64(o.MinAccuracy) != accuracy || r.Deadline != deadline {
 			t.Fatalf("record %d: limit %v, accuracy %v, deadline %v", i, o.Limit, o.MinAccuracy, r.Deadline)
 		}
+	}
+}
+
+// TestCallsOfARunThatCannotBegin get a result, too.
+func TestCallsOfARunThatCannotBegin(t *testing.T) {
+	fx := newFixture(t)
+	b := boxed(fx, 10)
+	fx.cfg.Warmup = 1
+	fx.sessions[2].onRun = func(int) error { return errors.New("no memory") }
+	var results []runner.Result
+	if err := b.Send(call(nil, &results)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runner.Run(t.Context(), fx.cfg); err == nil {
+		t.Error("a level that fails while it warms up does not end the run")
+	}
+	if err := b.Send(call(nil, &results)); len(results) != 1 || results[0].Outcome != trace.Refused || !errors.Is(err, runner.ErrDraining) {
+		t.Errorf("results %+v, then %v", results, err)
+	}
+}
+
+// TestDeadlinesBeyondAllTime: a deadline as long as there are numbers does not come before the request.
+func TestDeadlinesBeyondAllTime(t *testing.T) {
+	fx := newFixture(t)
+	b := boxed(fx, 10)
+	fx.cfg.Deadline = math.MaxInt64
+	var results []runner.Result
+	for i := range 3 {
+		c := call(func([]float32, int) error { return nil }, &results)
+		c.Deadline = time.Duration(i) * (math.MaxInt64 / 2) // of the last one with its arrival there is no sum
+		if err := b.Send(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.Close()
+	rep := fx.run(t)
+	if rep.OnTime != 3 || len(results) != 3 {
+		t.Errorf("%d on time of %d", rep.OnTime, rep.Requests)
+	}
+	for _, r := range fx.memory.records {
+		if r.Deadline <= r.Arrival {
+			t.Errorf("request %d arrives at %v and is due at %v", r.Request, r.Arrival, r.Deadline)
+		}
+	}
+}
+
+// TestWaitingForCalls: a policy that waits is asked again when the time has come or a call does, and not all the time.
+func TestWaitingForCalls(t *testing.T) {
+	fx := newFixture(t)
+	b := runner.NewInbox(10, nil)
+	fx.cfg.Pictures, fx.cfg.Inbox, fx.cfg.Requests, fx.cfg.Clock = nil, b, 0, nil
+	for _, s := range fx.sessions {
+		s.takes = nil
+	}
+	p := &scripted{decide: func(n int, o *policy.Observation) policy.Decision {
+		if o.Waiting < 2 && o.Now-o.Queue[0].Arrival < 30*ms {
+			return policy.Decision{Action: policy.Wait, Until: o.Queue[0].Arrival + 30*ms, Reason: "gather"}
+		}
+		return policy.Decision{Action: policy.Serve, Reason: "now"}
+	}}
+	fx.use(p)
+	done := make(chan runner.Result, 3)
+	send := func() {
+		if err := b.Send(runner.Call{Fill: func([]float32, int) error { return nil }, Done: func(r runner.Result) { done <- r }}); err != nil {
+			t.Error(err)
+		}
+	}
+	send()
+	go func() {
+		first := <-done // after 30 ms alone
+		if waited := first.Decided - first.Arrival; waited < 30*ms {
+			t.Errorf("decided after %v", waited)
+		}
+		send()
+		send()
+		<-done
+		<-done
+		b.Close()
+	}()
+	fx.run(t)
+	if p.n > 12 {
+		t.Errorf("asked %d times about three requests", p.n)
 	}
 }

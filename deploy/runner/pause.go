@@ -11,9 +11,13 @@ func (r *run) pause(ctx context.Context, until time.Duration) {
 	if r.Alive != nil {
 		until = min(until, r.now()+r.AliveEvery)
 	}
-	for _, w := range r.team.workers {
-		if w.now != nil && !w.stuck {
-			until = min(until, w.expires)
+	var ended <-chan struct{}
+	if r.team != nil {
+		ended = r.team.ends.wake
+		for _, w := range r.team.workers {
+			if w.now != nil && !w.stuck {
+				until = min(until, w.expires)
+			}
 		}
 	}
 	var calls <-chan received
@@ -29,7 +33,7 @@ func (r *run) pause(ctx context.Context, until time.Duration) {
 		defer stop()
 	}
 	select {
-	case <-r.team.ends.wake:
+	case <-ended:
 	case c, ok := <-calls:
 		if ok {
 			r.call(c)

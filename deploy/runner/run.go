@@ -77,6 +77,9 @@ type run struct {
 }
 
 func (r *run) run(ctx context.Context) (*Report, error) {
+	if r.Inbox != nil {
+		defer r.Inbox.turnAway()
+	}
 	var err error
 	if r.policy, r.model, err = r.build(); err != nil {
 		return nil, err
@@ -212,16 +215,21 @@ func (r *run) admit() {
 		if !ok {
 			return
 		}
-		q := policy.Request{ID: id, Arrival: arrival}
-		if d := r.deadline(); d > 0 {
-			q.Deadline = arrival + d
-		}
+		q := policy.Request{ID: id, Arrival: arrival, Deadline: due(arrival, r.deadline())}
 		if r.queue.len() >= maxWaiting {
 			r.refuseOne(q, ReasonOverflow)
 			continue
 		}
 		r.queue.push(q)
 	}
+}
+
+// due returns when a request is due that arrives at a time and has so long, 0 for ever.
+func due(arrival, d time.Duration) time.Duration {
+	if d <= 0 {
+		return 0
+	}
+	return arrival + min(d, never-arrival)
 }
 
 // serve asks about the head of the queue and does what the policy says.
@@ -233,11 +241,12 @@ func (r *run) serve(ctx context.Context) error {
 	}
 	if d.Action == policy.Wait {
 		r.flush()
-		until := d.Until // not 0, since nothing is being served
-		if !r.schedule.held && !r.schedule.over() {
-			until = min(until, r.schedule.next)
+		until := min(d.Until, r.nextArrival()) // Until is not 0, since nothing is being served
+		if r.Inbox != nil {
+			r.pause(ctx, until)
+		} else {
+			r.sleep(ctx, until)
 		}
-		r.sleep(ctx, until)
 		return nil
 	}
 	q := r.queue.pop()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/images"
@@ -62,12 +63,12 @@ func (r *run) loopTogether(ctx context.Context) (string, error) {
 			}
 			continue
 		}
-		busy, left := r.team.busy(now)
+		busy, lost, left := r.team.busy(now)
 		if left == 0 {
 			r.pause(ctx, never)
 			continue
 		}
-		if err := r.decide(ctx, now, busy); err != nil {
+		if err := r.decide(ctx, now, busy, lost); err != nil {
 			r.drain(ctx)
 			return "", err
 		}
@@ -95,8 +96,9 @@ func (r *run) nextArrival() time.Duration {
 	return r.schedule.next
 }
 
-// decide asks about the head of the queue at a time that reap returned, and does what the policy says.
-func (r *run) decide(ctx context.Context, now time.Duration, busy uint64) error {
+// decide asks about the head of the queue at a time that reap returned, and does what the policy says. Of the busy processors some are
+// lost, that is out of service.
+func (r *run) decide(ctx context.Context, now time.Duration, busy, lost uint64) error {
 	o := r.observe()
 	o.Now, o.Busy = now, busy
 	d := r.policy.Decide(o)
@@ -104,15 +106,15 @@ func (r *run) decide(ctx context.Context, now time.Duration, busy uint64) error 
 		return fmt.Errorf("policy %q answers nonsense about request %d: %w", r.policy.Spec(), o.Queue[0].ID, err)
 	}
 	if d.Action == policy.Wait {
-		if d.Until != 0 || r.team.working() {
-			r.flush()
-			if d.Until == 0 {
-				d.Until = never
-			}
-			r.pause(ctx, min(d.Until, r.nextArrival()))
-			return nil
+		d = r.team.instead(o, d, lost)
+	}
+	if d.Action == policy.Wait {
+		r.flush()
+		if d.Until == 0 {
+			d.Until = never
 		}
-		d = r.team.instead(busy) // it waits for a processor that is out of service
+		r.pause(ctx, min(d.Until, r.nextArrival()))
+		return nil
 	}
 	q := r.queue.pop()
 	j := r.team.next()
@@ -211,6 +213,9 @@ func (r *run) reapOne(j *job) {
 	completion := policy.Completion{Request: j.rec.Request, Level: level, Processor: w.index, Clock: j.rec.Decision.Clock, Start: j.start, End: j.end, Deadline: j.rec.Deadline}
 	r.over(j, outcome, j.session.Output(), nil)
 	r.policy.Observe(completion)
+	for _, s := range r.team.substitutes {
+		s.observe(completion)
+	}
 }
 
 // lose gives up an inference that hangs. Its request fails, and its processor is out of service until it ends after all.
@@ -284,18 +289,18 @@ func (t *team) allStuck() bool {
 	return true
 }
 
-// busy returns the processors that cannot serve at a time, as Observation.Busy, and how many can: those that serve, hang, or of
-// which every level rests after failures while another processor can do better.
-func (t *team) busy(now time.Duration) (bits uint64, left int) {
+// busy returns the processors that cannot serve at a time, as Observation.Busy, those of them that are lost, and how many can serve.
+// Lost are those that hang, and those of which every level rests after failures while another processor can do better.
+func (t *team) busy(now time.Duration) (busy, lost uint64, left int) {
 	var weak uint64
 	strong := 0
 	for i, w := range t.workers {
 		switch {
+		case w.stuck:
+			lost |= 1 << i
 		case w.now != nil:
-			bits |= 1 << i
-			if !w.stuck {
-				strong++
-			}
+			busy |= 1 << i
+			strong++
 		case !w.fit(now):
 			weak |= 1 << i
 		default:
@@ -304,14 +309,11 @@ func (t *team) busy(now time.Duration) (bits uint64, left int) {
 		}
 	}
 	if strong > 0 { // there is a better one, now or soon
-		return bits | weak, left
+		lost |= weak
+	} else {
+		left = bits.OnesCount64(weak)
 	}
-	for i := range t.workers {
-		if weak>>i&1 == 1 {
-			left++
-		}
-	}
-	return bits, left
+	return busy | lost, lost, left
 }
 
 // fit reports whether a level of the processor is in memory and does not rest.
@@ -322,17 +324,4 @@ func (l *lane) fit(now time.Duration) bool {
 		}
 	}
 	return false
-}
-
-// instead returns the decision for a policy that waits for a processor that is out of service: the least accurate level on the first
-// processor that can serve.
-func (t *team) instead(busy uint64) policy.Decision {
-	d := policy.Decision{Action: policy.Serve, Reason: ReasonProcessorLost}
-	for i := range t.workers {
-		if busy>>i&1 == 0 {
-			d.Processor = i
-			break
-		}
-	}
-	return d
 }

@@ -165,6 +165,57 @@ func TestTogetherGoesOnWithoutOne(t *testing.T) {
 	})
 }
 
+// TestSubstitute lets the only processor that a policy manages hang: the same policy for the other one decides meanwhile, and not for the
+// least accurate level alone. All that the runner decided in its place is marked, and the rest replays.
+func TestSubstitute(t *testing.T) {
+	forever := make(chan struct{})
+	defer close(forever)
+	fx := newReal(t, func(n int) error {
+		if n == 5 {
+			<-forever
+		}
+		return nil
+	}, func(int) error { return nil })
+	fx.cfg.NewPolicy, fx.cfg.Policy.Spec, fx.cfg.HangAfter, fx.cfg.Health = nil, "slack", 20*ms, runner.NewHealth()
+	fx.cfg.Warmup, fx.cfg.Arrivals, fx.cfg.Period, fx.cfg.Requests, fx.cfg.Deadline = -1, runner.Periodic, 10*ms, 160, 200*ms
+	tr, rep := fx.traced(t)
+	replay, err := trace.Replay(tr)
+	if err != nil || replay.First != nil || replay.Overridden < 20 {
+		t.Errorf("replay %+v, first difference %v, %v", replay, replay.First, err)
+	}
+	top := 0
+	for _, r := range tr.Records {
+		if r.Decision.Reason == runner.ReasonProcessorLost && r.Decision.Processor == 1 && r.Decision.Level == 2 {
+			top++
+		}
+	}
+	// In the alarm's second the least accurate level serves 100 requests.
+	if rep.Failed != 1 || rep.Processors[0].Lost != 1 || rep.Processors[1].Answered != 154 || top < 20 {
+		t.Errorf("%d at the top level meanwhile, report %+v", top, rep)
+	}
+}
+
+// traced runs with a trace and returns it, read again.
+func (fx *fixture) traced(t *testing.T) (*trace.Trace, *runner.Report) {
+	t.Helper()
+	h, err := fx.cfg.Header()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	w, err := trace.NewWriter(&file, h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fx.cfg.Trace = w
+	rep := fx.run(t)
+	tr, err := trace.Read("memory", &file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tr, rep
+}
+
 // TestTogetherDrains cancels while both serve: what is under way is answered, what waits is refused, and nothing is left behind.
 func TestTogetherDrains(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
@@ -248,21 +299,7 @@ func TestTogetherByTheWallClock(t *testing.T) {
 	}
 	fx.cfg.NewPolicy, fx.cfg.Policy.Spec = nil, "qdp"
 	fx.cfg.Arrivals, fx.cfg.Period, fx.cfg.Requests, fx.cfg.Deadline = runner.Poisson, 150*time.Microsecond, 500, 3*ms
-	h, err := fx.cfg.Header()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file bytes.Buffer
-	w, err := trace.NewWriter(&file, h)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fx.cfg.Trace = w
-	fx.run(t)
-	tr, err := trace.Read("memory", &file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	tr, _ := fx.traced(t)
 	replay, err := trace.Replay(tr)
 	if err != nil || replay.First != nil || replay.Equal != 500 || overlaps(tr) == 0 {
 		t.Errorf("replay %+v, first difference %v, %v; %d together", replay, replay.First, err, overlaps(tr))

@@ -82,6 +82,8 @@ type team struct {
 	filling sync.Mutex           // held while an input is prepared: preprocessors and their cache serve one worker at a time
 	back    []*job               // reused
 
+	substitutes []*substitute // that were needed so far
+
 	order []*job // decided, not in the trace yet, in order of decision
 	free  []*job // for reuse
 }

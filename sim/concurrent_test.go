@@ -162,3 +162,22 @@ func TestConcurrentNonsense(t *testing.T) {
 		t.Error("a processor twice is accepted")
 	}
 }
+
+// TestReplayArrivalsOnSeveralProcessors: what arrived at two processors is simulated on both, and ends as it did.
+func TestReplayArrivalsOnSeveralProcessors(t *testing.T) {
+	s := plain(20)
+	s.Arrivals = traffic.Periodic{Period: 20 * ms}
+	first := func(o *policy.Observation) policy.Decision {
+		d := serve(0)
+		d.Processor = int(o.Busy & 1) // the GPU if it is free
+		return d
+	}
+	want := run(t, sim.Config{Scenario: s, Family: both(t), Processors: []string{"gpu", "cpu"}, Policy: "script", NewPolicy: scripted(first)}).Trace
+	got, err := sim.ReplayArrivals(t.Context(), want, sim.Config{NewPolicy: scripted(first)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want.Records, got.Trace.Records); d != "" {
+		t.Error(d)
+	}
+}

@@ -20,8 +20,8 @@ import (
 //
 // What the config leaves out comes from the trace: Family; Policy, with the recorded parameters
 // under the config's; Seed, for the noise. Without a Scenario the trace is played without
-// disturbances, noise and switching times, with the first record's limit and required accuracy, on
-// the processor and from the level of the first inference. A given scenario's own arrivals,
+// disturbances, noise and switching times, with the first record's limit and required accuracy, from
+// the level of the first inference, on the processors that served. A given scenario's own arrivals,
 // duration and number of requests are not used.
 //
 // The arrivals of a recorded closed loop waited for the recorded answers; here they come when they
@@ -55,6 +55,9 @@ func ReplayArrivals(ctx context.Context, t *trace.Trace, c Config) (*Result, err
 	given := c.Scenario != nil
 	if !given {
 		c.Scenario = undisturbed(t)
+		if used := served(t); len(used) > 1 && c.Processors == nil {
+			c.Processors = used
+		}
 	}
 	s, err := c.prepare()
 	if err != nil {
@@ -89,6 +92,24 @@ func undisturbed(t *trace.Trace) *traffic.Scenario {
 		}
 	}
 	return s
+}
+
+// served returns the processors that served in a trace, in the family's order.
+func served(t *trace.Trace) []string {
+	names := t.Header.Family.Processors()
+	used := make([]bool, len(names))
+	for i := range t.Records {
+		if d := &t.Records[i].Decision; d.Action == policy.Serve && d.Processor >= 0 && d.Processor < len(names) {
+			used[d.Processor] = true
+		}
+	}
+	var list []string
+	for p, name := range names {
+		if used[p] {
+			list = append(list, name)
+		}
+	}
+	return list
 }
 
 // recordedSource hands out the requests of a trace.

@@ -95,7 +95,8 @@ type perfettoEvent struct {
 }
 
 // WritePerfetto writes the trace as TrackEvent protobuf for ui.perfetto.dev: a slice per inference, named for its level
-// and request, on a track per processor, with a slice before it while a switch stops service; instants for arrivals and
+// and request, on a track per processor, with a slice before it while a switch stops service (of a measured run: while the
+// input is prepared); instants for arrivals and
 // misses, connected by flows; and counters of the requests that wait, the level that serves, and what the options give.
 // Equal traces are equal bytes.
 //
@@ -215,7 +216,11 @@ func (t *Trace) perfettoEvents(o PerfettoOptions) []perfettoEvent {
 			name = fmt.Sprintf("L%d batch of %d from request %d", d.Level, d.Batch, r.Request)
 		}
 		if r.Start > decided {
-			event(decided, typeBegin, track, fmt.Sprintf("switch to L%d", d.Level), "switch")
+			name, category := fmt.Sprintf("switch to L%d", d.Level), "switch"
+			if t.Header.Kind == Measured { // switching takes no time there
+				name, category = "prepare the input", "prepare"
+			}
+			event(decided, typeBegin, track, name, category)
 			event(r.Start, typeEnd, track, "", "")
 		}
 		if r.End > r.Start {

@@ -181,6 +181,31 @@ func TestPerfetto(t *testing.T) {
 	}
 }
 
+// TestPerfettoOfARun: what comes before an inference of a measured run is no switch, which takes no time there.
+func TestPerfettoOfARun(t *testing.T) {
+	tr := record(t, "static:1", nil, 50)
+	for i := range tr.Records { // something comes before the inference
+		if r := &tr.Records[i]; r.Outcome.Answered() {
+			r.Start, r.End = r.Start+time.Microsecond, r.End+time.Microsecond
+		}
+	}
+	slices := func() (switches, prepares int) {
+		var out bytes.Buffer
+		if err := tr.WritePerfetto(&out, trace.PerfettoOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(out.String(), "switch to L"), strings.Count(out.String(), "prepare the input")
+	}
+	switches, prepares := slices()
+	if switches == 0 || prepares != 0 {
+		t.Fatalf("simulated: %d switches, %d preparations", switches, prepares)
+	}
+	tr.Header.Kind = trace.Measured
+	if s, p := slices(); s != 0 || p != switches {
+		t.Errorf("measured: %d switches, %d preparations, want none and %d", s, p, switches)
+	}
+}
+
 func TestPerfettoRefuses(t *testing.T) {
 	tr := record(t, "static:1", nil, 3)
 	for name, o := range map[string]trace.PerfettoOptions{

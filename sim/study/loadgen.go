@@ -86,7 +86,9 @@ func loadGen(s *traffic.Scenario, t *trace.Trace) *LoadGen {
 	l.Queries = len(queries)
 	if arrivals.Scenario == traffic.Offline {
 		l.Metric, l.Queries = "throughput", 1
-		l.PerSecond = float64(answered) / last.Seconds()
+		if last > 0 { // else nothing was answered
+			l.PerSecond = float64(answered) / last.Seconds()
+		}
 		l.Valid, l.Why = answered >= offlineSamples, fmt.Sprintf("%d samples, want %d", answered, offlineSamples)
 	} else {
 		latencies := make([]time.Duration, 0, len(queries))

@@ -37,12 +37,12 @@ func TestAnswersLeaveNothingBehind(t *testing.T) {
 			case 0:
 				body, want = `{"inputs":[{"name":"image"`, http.StatusBadRequest
 			case 1:
-				ctx, want = gone, http.StatusOK // or nothing is written, which the recorder takes for it
+				ctx = gone
 			case 2:
 				ask(ctx, "GET", "/metrics", "")
 				ask(ctx, "GET", "/status.json", "")
 			}
-			if got := ask(ctx, "POST", inferPath, body); got != want {
+			if got := ask(ctx, "POST", inferPath, body); got != want && !(ctx == gone && got == 499) { // unless the answer was faster
 				t.Fatalf("request %d: status %d, want %d", i, got, want)
 			}
 		}

@@ -451,6 +451,11 @@ func TestControl(t *testing.T) {
 			t.Errorf("%s: %d %s", bad, status, body)
 		}
 	}
+	for kind, want := range map[string]int{"application/json; charset=utf-8": 200, "Application/JSON": 200, "text/plain": 415, "application/jsonp": 415, "": 415} {
+		if status, _, body := fx.do(t, "PUT", "/control", `{}`, "Content-Type", kind); status != want {
+			t.Errorf("content type %q: %d %s", kind, status, body)
+		}
+	}
 	if _, _, body := fx.do(t, "GET", "/control", ""); body != `{"limit":"12.5ms","deadline":"0s","min_accuracy":"72.00%"}` {
 		t.Errorf("control is %s", body)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
 	"regexp"
@@ -345,6 +346,10 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// statusGone is what requests count as whose client has gone before the answer; nobody gets to see it. It is nginx's number
+// for that.
+const statusGone = 499
+
 // infer answers a request for inference.
 func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 	select {
@@ -384,6 +389,7 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 	case <-timer.C:
 		fail(w, &httpError{http.StatusGatewayTimeout, fmt.Errorf("no answer within %v", s.cfg.Timeout)})
 	case <-r.Context().Done(): // gone; the run finishes the request all the same
+		w.WriteHeader(statusGone)
 	}
 }
 
@@ -416,7 +422,7 @@ func (s *Server) showControl(w http.ResponseWriter, _ *http.Request) {
 // setControl changes what a run is asked to keep. It wants the content type that a form of a web page
 // cannot send.
 func (s *Server) setControl(w http.ResponseWriter, r *http.Request) {
-	if r.Header.Get("Content-Type") != "application/json" {
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		fail(w, &httpError{http.StatusUnsupportedMediaType, errors.New("the content type must be application/json")})
 		return
 	}

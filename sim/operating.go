@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/board"
@@ -41,7 +42,7 @@ func OperatingPoints(f *family.Family, b *platform.Config, d Demand) (*family.Fa
 		}
 		out.Clocks = append(out.Clocks, family.Clocks{
 			Processor: name, Steps: steps, Effect: p.Effect.Value,
-			Source: "models of latency and power of board " + b.Board.Name,
+			Source: describePoints(b.Board, p, d.Points),
 		})
 		share := 1.0
 		if p.Kind == board.CPU {
@@ -81,6 +82,27 @@ func OperatingPoints(f *family.Family, b *platform.Config, d Demand) (*family.Fa
 		}
 	}
 	return &out, out.Validate()
+}
+
+// describePoints says where a processor's operating points come from.
+func describePoints(b *board.Board, p *board.Processor, points []Point) string {
+	var clocks []string
+	for _, point := range points {
+		if point.Processor == p.Name {
+			clocks = append(clocks, point.Clock.String())
+		}
+	}
+	text := "models of latency and power of board " + b.Name
+	if len(clocks) > 0 {
+		text = "latencies by tables at " + strings.Join(clocks, ", ") + ", scaled from the nearest elsewhere, power by the model of board " + b.Name
+	}
+	switch {
+	case !p.Effect.Known():
+		text += "; when a clock is in force is not known, at once is assumed"
+	case p.Effect.Assumption:
+		text += "; in force after " + p.Effect.Value.String() + " is assumed"
+	}
+	return text
 }
 
 // withOwnPoints returns the config with the family's own operating points as the board's, so that both agree.

@@ -149,7 +149,15 @@ func (f *simFlags) cell(c *cli.Context, name string, s *traffic.Scenario) (simst
 		}
 	}
 	configs, err := sim.Applications(base, families)
-	return simstudy.Cell{Name: name, Apps: configs}, err
+	if s.Board == "" || err != nil {
+		return simstudy.Cell{Name: name, Apps: configs}, err
+	}
+	for i := range configs {
+		if configs[i].Demand.Points, err = studyPoints(c.Context, f.db, configs[i].Family); err != nil {
+			return simstudy.Cell{}, fmt.Errorf("scenario %s: %w", s.Name, err)
+		}
+	}
+	return simstudy.Cell{Name: name, Apps: configs}, nil
 }
 
 // planFlags say how a comparison is done.

@@ -9,20 +9,21 @@ import (
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/board"
+	"github.com/dynofa/dynofa/datasets/traffic"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/search/family"
 	"github.com/dynofa/dynofa/sim/platform"
 )
 
-// OperatingPoints returns a family with the clock steps that a board in its power mode leaves, and with each level's
-// latency and energy at each of them, as the board's model has them for one inference that nobody disturbs: what a
+// OperatingPoints returns a family with the clock steps that a board leaves in its power mode, or in others that may come, by
+// name, and with each level's latency and energy at each of them, as the board's model has them for one inference that nobody disturbs: what a
 // policy that weighs energy knows. Latencies are the demand's points where it has any, else scaled; energy is that of the
-// processor on top of idle, and of memory traffic. A family that has clock steps comes back as it is, and processors that the
+// processor on top of idle, with the cores of the first mode, and of memory traffic. A family that has clock steps comes back as it is, and processors that the
 // board lacks get none.
 //
 // It returns an error for a demand that does not go with family and board.
-func OperatingPoints(f *family.Family, b *platform.Config, d Demand) (*family.Family, error) {
+func OperatingPoints(f *family.Family, b *platform.Config, d Demand, modes ...string) (*family.Family, error) {
 	if len(f.Clocks) > 0 {
 		return f, nil
 	}
@@ -37,6 +38,15 @@ func OperatingPoints(f *family.Family, b *platform.Config, d Demand) (*family.Fa
 			continue
 		}
 		steps := b.Board.Steps(name, mode)
+		for _, other := range modes {
+			m := b.Board.Mode(other)
+			if m == nil {
+				return nil, fmt.Errorf("board %s has no power mode %.80q", b.Board.Name, other)
+			}
+			steps = append(steps, b.Board.Steps(name, m)...)
+		}
+		slices.Sort(steps)
+		steps = slices.Compact(steps)
 		if len(steps) == 0 || len(steps) > family.MaxSteps {
 			return nil, fmt.Errorf("board %s leaves %d clock steps of %s, want 1 to %d", b.Board.Name, len(steps), name, family.MaxSteps)
 		}
@@ -82,6 +92,27 @@ func OperatingPoints(f *family.Family, b *platform.Config, d Demand) (*family.Fa
 		}
 	}
 	return &out, out.Validate()
+}
+
+// Modes returns the power modes that a scenario's board goes through, by name, each once: the first one, then those that events ask
+// for. None without a board, or on one that has none.
+func (c *Config) Modes() []string {
+	var modes []string
+	add := func(m *board.PowerMode) {
+		if m != nil && !slices.Contains(modes, m.Name) {
+			modes = append(modes, m.Name)
+		}
+	}
+	if c.Board == nil {
+		return nil
+	}
+	add(c.Board.PowerMode())
+	for _, e := range c.Scenario.Events {
+		if e.Kind == traffic.ModeEvent {
+			add(c.Board.Board.Mode(e.Mode))
+		}
+	}
+	return modes
 }
 
 // describePoints says where a processor's operating points come from.

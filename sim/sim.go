@@ -213,7 +213,7 @@ func (c Config) manager(f *family.Family) (*policy.Model, *family.Family, policy
 	placed := f
 	if c.Board != nil && c.Board.Validate() == nil {
 		var err error
-		if placed, err = OperatingPoints(f, c.Board, c.Demand); err != nil {
+		if placed, err = OperatingPoints(f, c.Board, c.Demand, c.Modes()...); err != nil {
 			return nil, nil, nil, nil, err
 		}
 	}

@@ -23,6 +23,7 @@ type tuneFlags struct {
 	db, scenarios, family, board, policies, target, goal, accuracy, name, format string
 	replications, workers, show                                                  int
 	changes                                                                      cli.StringSlice
+	modes                                                                        []string // power modes that the scenarios go through
 }
 
 func policyTuneCommand() *cli.Command {
@@ -99,6 +100,10 @@ func (f *tuneFlags) run(c *cli.Context) error {
 	}
 	if _, priced := ranked[0].Spec.Params["energy"]; priced {
 		tuning.Placed = placed
+		if len(f.modes) > 0 {
+			tuning.Notes = append(tuning.Notes, fmt.Sprintf("it knows the clock steps of %s: in another power mode it runs at those of them that can be had; scenarios with events for other modes tune it for these too",
+				strings.Join(f.modes, " and ")))
+		}
 	}
 	for _, r := range results {
 		tuning.Scenarios = append(tuning.Scenarios, r.Cell.Name)
@@ -171,23 +176,43 @@ func (f *tuneFlags) candidates(goal simstudy.Goal, cells []simstudy.Cell, fam *f
 	if goal.Objective != simstudy.LeastEnergy {
 		return specs, nil, nil
 	}
-	var placed *family.Family
-	for i := range cells {
-		p, err := simstudy.Placed(&cells[i])
-		if err != nil {
-			return nil, nil, err
-		}
-		if len(p.Clocks) == 0 {
-			return nil, nil, command.Usagef("--goal energy: scenario %s has no board; --board gives one", cells[i].Name)
-		}
-		if placed == nil {
-			placed = p
-		}
-		if a, b := len(p.Clocks[0].Steps), len(placed.Clocks[0].Steps); a != b || p.Clocks[0].Steps[a-1] != placed.Clocks[0].Steps[b-1] {
-			return nil, nil, fmt.Errorf("scenario %s leaves other clock steps than the first one: a policy is tuned for one board in one power mode", cells[i].Name)
-		}
+	placed, err := f.placeTogether(cells)
+	if err != nil {
+		return nil, nil, err
 	}
 	return append(specs, simstudy.EnergyCandidates(placed, names)...), placed, nil
+}
+
+// placeTogether returns the family with the operating points of the scenarios' board, which is one, in every power mode that one of them goes
+// through. Scenarios that do not go through all of these are to be played with the same family, so that a policy has one set of clock
+// steps to choose among; which of them can be had it is told.
+func (f *tuneFlags) placeTogether(cells []simstudy.Cell) (*family.Family, error) {
+	differ := false
+	for i := range cells {
+		c, err := cells[i].Apps[0].OnBoard()
+		if err != nil {
+			return nil, err
+		}
+		if c.Board == nil {
+			return nil, command.Usagef("--goal energy: scenario %s has no board; --board gives one", cells[i].Name)
+		}
+		differ = differ || i > 0 && !slices.Equal(c.Modes(), f.modes)
+		for _, m := range c.Modes() {
+			if !slices.Contains(f.modes, m) {
+				f.modes = append(f.modes, m)
+			}
+		}
+	}
+	placed, err := simstudy.Placed(&cells[0], f.modes...)
+	if err != nil || !differ {
+		return placed, err
+	}
+	for i := range cells {
+		for k := range cells[i].Apps {
+			cells[i].Apps[k].Family = placed
+		}
+	}
+	return placed, nil
 }
 
 // noBoard stands for a scenario without a board among others that have one.

@@ -201,6 +201,15 @@ func TestTuneEnergy(t *testing.T) {
 	if p.Spec != "qdp" || p.Params["energy"] == "" || len(managed.Clocks) != 1 || len(f.Clocks) != 0 {
 		t.Errorf("%+v manages clocks %+v", p, managed.Clocks)
 	}
+	// In scenarios that go through several power modes, for all of them: 803.25 MHz at most in the first one, 1109.25 MHz in others.
+	modes := succeed(t, "policy", "tune", "--db", db, "--scenario", "poisson,power-mode", "--board", "jetson-xavier-nx", "--set", "mode=MODE_10W_4CORE", "--set", "duration=21s", "--set", "events=[{at: 20s, kind: mode, to: MODE_20W_6CORE}]",
+		"--policies", "qdp", "--replications", "1", "--goal", "energy", "--target", "20%")
+	if !strings.Contains(modes, "clock steps of MODE_10W_4CORE and MODE_20W_6CORE") {
+		t.Errorf("tuning prints\n%s", modes)
+	}
+	if _, both, err := policyOf(t.Context(), s, "tuned", nil, f); err != nil || len(both.Clocks[0].Steps) != 15 || both.Clocks[0].Steps[14] != 1109.25e6 {
+		t.Errorf("%+v, %v", both, err)
+	}
 	if (p.Params["table"] != "") != strings.Contains(out, "starts from the table") {
 		t.Errorf("table %q, but tuning prints\n%s", p.Params["table"], out)
 	}

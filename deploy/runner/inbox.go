@@ -158,7 +158,7 @@ func (r *run) tell(rec *trace.Record, a Answer, logits []float32, err error) {
 		res.Class, res.Logits = a.Class, logits
 	}
 	if rec.Decision.Action == policy.Serve {
-		res.Predicted = r.model.Levels[rec.Decision.Level].Latency[rec.Decision.Processor]
+		res.Predicted = r.model.Levels[rec.Decision.Level].At(rec.Decision.Processor, rec.Decision.Clock, 1)
 	}
 	c.Done(res)
 }

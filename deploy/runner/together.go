@@ -151,7 +151,7 @@ func (r *run) start(j *job) {
 	j.call, j.outside = r.calls[j.rec.Request]
 	hang := r.HangAfter
 	if hang == 0 {
-		hang = max(hangLeast, hangFactor*r.model.Levels[level].Latency[w.index])
+		hang = max(hangLeast, hangFactor*r.model.Levels[level].At(w.index, j.rec.Decision.Clock, 1))
 	}
 	w.now, w.expires = j, now+hang
 	if level != w.level {

@@ -43,13 +43,13 @@ func EnergyCandidates(f *family.Family, names []string) []Spec {
 }
 
 // Placed returns the family of a cell's first application with the operating points of its board, or as it is without
-// one.
-func Placed(c *Cell) (*family.Family, error) {
+// one: of the power modes that the cell goes through, and of others, by name.
+func Placed(c *Cell, modes ...string) (*family.Family, error) {
 	placed, err := c.Apps[0].OnBoard()
 	if err != nil || placed.Board == nil {
 		return placed.Family, err
 	}
-	f, err := sim.OperatingPoints(placed.Family, placed.Board, placed.Demand)
+	f, err := sim.OperatingPoints(placed.Family, placed.Board, placed.Demand, append(placed.Modes(), modes...)...)
 	if err != nil {
 		return nil, fmt.Errorf("study: cell %q: %w", c.Name, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/runner"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/lut"
@@ -94,12 +95,21 @@ func (d *Drift) Flush() error {
 // Write implements runner.Recorder.
 func (d *Drift) Write(r trace.Record) error {
 	if n := len(d.cfg.Family.Levels); r.Outcome.Answered() && r.Decision.Level < n && r.Decision.Processor < len(d.cfg.Processors) {
-		d.observe(r.Decision.Processor*n+r.Decision.Level, float64(r.End-r.Start), r.End)
+		d.observe(r.Decision.Processor*n+r.Decision.Level, float64(r.End-r.Start)/d.slower(&r.Decision), r.End)
 	}
 	if d.cfg.Next == nil {
 		return nil
 	}
 	return d.cfg.Next.Write(r)
+}
+
+// slower returns how much longer than the table says an inference takes at the clock step of a decision.
+func (d *Drift) slower(c *policy.Decision) float64 {
+	l, _ := d.cfg.Family.Latency(c.Level, d.cfg.Processors[c.Processor])
+	if c.Clock < 1 || c.Clock > len(l.Points) {
+		return 1
+	}
+	return float64(l.Points[c.Clock-1].Latency / l.Latency)
 }
 
 // quiet is how long nothing more is logged of a level: the metrics count every time.

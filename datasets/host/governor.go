@@ -28,7 +28,12 @@ type Governor struct {
 
 	mu      sync.Mutex
 	domains map[string]*domain // by processor
+
+	lately sync.Map // of string and Held: what Read found last
 }
+
+// errChanging is why a clock is not set while the power mode changes.
+var errChanging = errors.New("the power mode is being changed")
 
 // NewGovernor returns a governor that has changed nothing.
 func NewGovernor(fsys fs.FS, changer Changer) *Governor {
@@ -45,10 +50,16 @@ type Held struct {
 }
 
 // Set asks for a clock of a processor and returns the one that is held afterwards, 0 if none is. It returns an error if something
-// could not be written, or if the system tells no clock of the processor.
+// could not be written, if the system tells no clock of the processor, or during Around.
 func (g *Governor) Set(processor string, clock unit.Hertz) (unit.Hertz, error) {
-	g.mu.Lock()
+	if !g.mu.TryLock() {
+		return 0, errChanging
+	}
 	defer g.mu.Unlock()
+	return g.set(processor, clock)
+}
+
+func (g *Governor) set(processor string, clock unit.Hertz) (unit.Hertz, error) {
 	d := g.domain(processor)
 	if len(d.targets) == 0 {
 		return 0, fmt.Errorf("the system tells no clock of processor %s", processor)
@@ -68,11 +79,42 @@ func (g *Governor) Set(processor string, clock unit.Hertz) (unit.Hertz, error) {
 	return d.held(g.reader()).Clock, errors.Join(errs...)
 }
 
-// Read tells what holds of a processor's clock, the zero value if the system tells nothing.
+// Read tells what holds of a processor's clock, the zero value if the system tells nothing. During Around it is what held before.
 func (g *Governor) Read(processor string) Held {
+	if !g.mu.TryLock() {
+		h, _ := g.lately.Load(processor)
+		held, _ := h.(Held)
+		return held
+	}
+	defer g.mu.Unlock()
+	h := g.domain(processor).held(g.reader())
+	g.lately.Store(processor, h)
+	return h
+}
+
+// Around puts everything back, does something that changes what clocks can be had, such as setting the power mode, and takes over
+// again, within the limits that are found then. It may take as long as that takes; meanwhile Read and Set do not wait. It returns what
+// could not be put back or taken over, joined to the error of what it did.
+func (g *Governor) Around(change func() error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.domain(processor).held(g.reader())
+	asked := map[string]unit.Hertz{}
+	for name, d := range g.domains {
+		if d.taken {
+			asked[name] = d.asked
+		}
+	}
+	errs := []error{g.restore(), change()}
+	for _, name := range slices.Sorted(maps.Keys(asked)) {
+		h := g.domain(name).held(g.reader())
+		clock := max(asked[name], h.Low)
+		if h.High > 0 {
+			clock = min(clock, h.High)
+		}
+		_, err := g.set(name, clock)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // Files returns the files that Set writes for a processor, named as in the file system; none if the system tells no clock of it.
@@ -95,6 +137,10 @@ func (g *Governor) Files(processor string) []string {
 func (g *Governor) Restore() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.restore()
+}
+
+func (g *Governor) restore() error {
 	var errs []error
 	for _, name := range slices.Sorted(maps.Keys(g.domains)) {
 		for _, t := range g.domains[name].targets {

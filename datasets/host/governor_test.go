@@ -247,3 +247,50 @@ func TestGovernorUnderUserspace(t *testing.T) {
 		t.Errorf("%d kHz under %s", n, host.ReadState(s.tree).Policies[0].Governor)
 	}
 }
+
+// A power mode that changes meanwhile finds its own limits, and clocks go on within those that it sets.
+func TestGovernorAroundAPowerMode(t *testing.T) {
+	s := newSoc(unpinned())
+	g := host.NewGovernor(s.tree, s)
+	for _, p := range []struct {
+		processor string
+		clock     unit.Hertz
+	}{{"gpu", 1109.25e6}, {"cpu", 729.6e6}} {
+		if held, err := g.Set(p.processor, p.clock); err != nil || held != p.clock {
+			t.Fatalf("%v, %v", held, err)
+		}
+	}
+	before := g.Read("gpu")
+	err := g.Around(func() error {
+		for file, want := range map[string]string{gv11b + "min_freq": "114750000", gv11b + "max_freq": "1109250000", policy0 + "scaling_governor": "schedutil"} {
+			if got := strings.TrimSpace(string(s.tree[file].Data)); got != want {
+				t.Errorf("%s is %s, want %s", file, got, want)
+			}
+		}
+		if held, err := g.Set("gpu", 1e9); err == nil || held != 0 || !strings.Contains(err.Error(), "power mode is being changed") {
+			t.Errorf("meanwhile %v, %v", held, err)
+		}
+		if h := g.Read("gpu"); h != before {
+			t.Errorf("meanwhile %+v, want %+v", h, before)
+		}
+		s.put(gv11b+"max_freq", "803250000")
+		s.put(policy0+"scaling_max_freq", "1190400")
+		s.put(policy2+"scaling_max_freq", "1190400")
+		return errors.New("something went wrong")
+	})
+	if err == nil || err.Error() != "something went wrong" {
+		t.Errorf("error %v", err)
+	}
+	if got, want := g.Read("gpu"), (host.Held{Clock: 803.25e6, Low: 114.75e6, High: 803.25e6}); got != want {
+		t.Errorf("then %+v, want %+v", got, want)
+	}
+	if got, want := g.Read("cpu"), (host.Held{Clock: 729.6e6, Low: 115.2e6, High: 1190.4e6}); got != want {
+		t.Errorf("then %+v, want %+v", got, want)
+	}
+	if err := g.Restore(); err != nil {
+		t.Error(err)
+	}
+	if n, _ := s.get(gv11b + "max_freq"); n != 803250000 { // the mode's
+		t.Errorf("the highest clock is %d in the end", n)
+	}
+}

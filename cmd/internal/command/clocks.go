@@ -56,7 +56,7 @@ func (g governor) Read(processor string) runner.Held { return runner.Held(g.Gove
 // was found, once, and says what could not be.
 func (o *runOptions) govern(c *cli.Context) func() error {
 	g := governor{host.NewGovernor(o.fsys, o.changer)}
-	o.cfg.Clocks = g
+	o.cfg.Clocks, o.governor = g, g
 	if o.clocks != setClocks {
 		return func() error { return nil }
 	}

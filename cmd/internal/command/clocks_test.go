@@ -206,6 +206,72 @@ func TestInterruptedRunRestoresClocks(t *testing.T) {
 	}
 }
 
+// A power mode that is asked for while the run sets clocks is set with the clocks as they were found, and they are set again after it.
+func TestPowerModeWhileClocksAreSet(t *testing.T) {
+	needRuntime(t)
+	dir, root, tmp := clockedBundle(t), boardFiles(t, nil), t.TempDir()
+	profile, control, record := filepath.Join(root, "sys/firmware/acpi/platform_profile"), filepath.Join(tmp, "control.json"), filepath.Join(tmp, "run.csv")
+	governor, most := filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy0/scaling_governor"), filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq")
+	if err := os.MkdirAll(filepath.Dir(profile), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(path, text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
+	read := func(path string) string {
+		text, _ := os.ReadFile(path)
+		return strings.TrimSpace(string(text))
+	}
+	write(profile, "balanced\n")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	until := func(what string, f func() bool) {
+		for !f() && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		if ctx.Err() != nil {
+			t.Errorf("%s never happened", what)
+		}
+	}
+	done := make(chan bool)
+	go func() {
+		defer close(done)
+		until("setting clocks", func() bool { return read(governor) == "userspace" })
+		write(control, `{"power_mode": "low-power"}`)
+		until("the power mode", func() bool { return read(profile) == "low-power" })
+		write(most, "1000000\n") // what the mode leaves
+		until("setting clocks again", func() bool { return read(governor) == "userspace" })
+		time.Sleep(300 * time.Millisecond)
+		cancel()
+	}()
+	var out output
+	app := Prepare(&cli.App{Name: "dynofa-run", Commands: []*cli.Command{Run("test")}}, &out, &out)
+	code := Main(ctx, app, []string{"dynofa-run", "run", dir, "--images", "builtin", "--duration", "20s", "--arrivals", "periodic", "--period", "5ms", "--prepared", "none",
+		"--system", root, "--clocks", "set", "--control", control, "--trace", record})
+	<-done
+	if code != ExitOK || read(governor) != "ondemand" || read(profile) != "low-power" || read(most) != "1000000" {
+		t.Errorf("exit code %d, governor %s, profile %s, most %s\n%s", code, read(governor), read(profile), read(most), out.String())
+	}
+	text, err := os.ReadFile(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tr, err := trace.Read(record, bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := tr.Records[0].Observation.Steps[0], tr.Records[len(tr.Records)-1].Observation.Steps[0]
+	if first.High != 3 || last.High != 2 {
+		t.Errorf("steps %v could be had at first, %v in the end", first, last)
+	}
+	if report, err := trace.Replay(tr); err != nil || report.Equal != report.N {
+		t.Errorf("replay %+v, %v", report, err)
+	}
+}
+
 // The doctor says whether the clocks that a bundle's policy chooses can be set.
 func TestDoctorChosenClocks(t *testing.T) {
 	clocks := []family.Clocks{{Processor: "cpu", Steps: []unit.Hertz{600e6, 1e9, 1.5e9}}, {Processor: "gpu", Steps: []unit.Hertz{5e8, 1e9}}}

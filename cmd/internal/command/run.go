@@ -44,6 +44,7 @@ type runOptions struct {
 	notifier                                  *systemd.Notifier
 	fsys                                      fs.FS // this machine's, or what lies in system
 	changer                                   host.Changer
+	governor                                  governor
 }
 
 // Run is the command that runs a bundle on this machine. version goes into traces.

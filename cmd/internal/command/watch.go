@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -126,12 +127,16 @@ func (o *runOptions) needs() []int64 {
 // setPowerMode sets the device's power mode. If the device refuses, the run's safe level serves until the policy has seen what
 // inferences take.
 func (o *runOptions) setPowerMode(ctx context.Context, mode string) error {
-	change := host.Set(ctx, o.fsys, o.changer, host.Settings{PowerMode: mode})
-	if len(change.Warnings) == 0 {
-		return nil
+	err := o.governor.Around(func() error { // the mode's limits are found anew
+		change := host.Set(ctx, o.fsys, o.changer, host.Settings{PowerMode: mode})
+		if len(change.Warnings) == 0 {
+			return nil
+		}
+		return errors.New(strings.Join(change.Warnings, "; "))
+	})
+	if err != nil {
+		o.health.Raise(runner.Alarm{Reason: runner.ReasonClockDenied, Detail: err.Error()})
 	}
-	err := fmt.Errorf("%s", strings.Join(change.Warnings, "; "))
-	o.health.Raise(runner.Alarm{Reason: runner.ReasonClockDenied, Detail: err.Error()})
 	return err
 }
 

@@ -7,13 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"mime"
 	"net"
 	"net/http"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -232,43 +230,6 @@ func (c *counted) WriteHeader(status int) {
 // Unwrap is for http.ResponseController.
 func (c *counted) Unwrap() http.ResponseWriter { return c.ResponseWriter }
 
-// loopback reports whether an address is reached from this machine only.
-func loopback(addr net.Addr) bool {
-	switch a := addr.(type) {
-	case *net.TCPAddr:
-		return a.IP.IsLoopback()
-	case *net.UnixAddr:
-		return false // no browser gets there
-	}
-	return false
-}
-
-// loopbackHost reports whether a Host header names this machine. A page of another site that has its
-// name lead here (DNS rebinding) sends its own name.
-func loopbackHost(hostport string) bool {
-	name := hostport
-	if h, _, err := net.SplitHostPort(hostport); err == nil {
-		name = h
-	}
-	if ip := net.ParseIP(strings.Trim(name, "[]")); ip != nil {
-		return ip.IsLoopback()
-	}
-	return strings.EqualFold(name, "localhost")
-}
-
-var traceForm = regexp.MustCompile(`^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}$`)
-
-// traceID returns the trace of a traceparent header, "" if there is none or it is malformed.
-//
-// Source: W3C Recommendation Trace Context, section 3.2.
-func traceID(header string) string {
-	m := traceForm.FindStringSubmatch(header)
-	if m == nil || strings.HasPrefix(header, "ff") || strings.Trim(m[1], "0") == "" || strings.Trim(m[2], "0") == "" {
-		return ""
-	}
-	return m[1]
-}
-
 // fail answers with an error, as the protocol has it.
 func fail(w http.ResponseWriter, err error) {
 	status := http.StatusInternalServerError
@@ -343,75 +304,6 @@ func (s *Server) classes() int {
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	if s.draining.Load() {
 		fail(w, &httpError{http.StatusServiceUnavailable, errors.New("draining")})
-	}
-}
-
-// statusGone is what requests count as whose client has gone before the answer; nobody gets to see it. It is nginx's number
-// for that.
-const statusGone = 499
-
-// infer answers a request for inference.
-func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
-	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
-	default:
-		_, _ = io.CopyN(io.Discard, r.Body, 1<<20) // so that a small request gets the answer
-		fail(w, &httpError{http.StatusServiceUnavailable, runner.ErrFull})
-		return
-	}
-	q, err := readInfer(r, s.cfg.MaxBody)
-	if err != nil {
-		fail(w, err)
-		return
-	}
-	type result struct {
-		runner.Result
-		logits []float32
-	}
-	done := make(chan result, 1)
-	err = s.inbox.Send(runner.Call{
-		Deadline: q.deadline,
-		Fill: func(dst []float32, resolution int) error {
-			return q.picture.fill(dst, resolution, s.makers[resolution])
-		},
-		Done: func(res runner.Result) { done <- result{res, slices.Clone(res.Logits)} },
-	})
-	if err != nil {
-		fail(w, &httpError{http.StatusServiceUnavailable, err})
-		return
-	}
-	timer := time.NewTimer(s.cfg.Timeout)
-	defer timer.Stop()
-	select {
-	case res := <-done:
-		s.answer(w, q, &res.Result, res.logits)
-	case <-timer.C:
-		fail(w, &httpError{http.StatusGatewayTimeout, fmt.Errorf("no answer within %v", s.cfg.Timeout)})
-	case <-r.Context().Done(): // gone; the run finishes the request all the same
-		w.WriteHeader(statusGone)
-	}
-}
-
-// answer turns a result into a response.
-func (s *Server) answer(w http.ResponseWriter, q *inferRequest, res *runner.Result, logits []float32) {
-	switch {
-	case res.Outcome.Answered():
-	case res.Outcome == trace.Failed:
-		fail(w, fmt.Errorf("the inference failed: %w", res.Err))
-		return
-	default: // dropped or refused
-		fail(w, &httpError{http.StatusServiceUnavailable, fmt.Errorf("%s: %s", res.Outcome, res.Decision.Reason)})
-		return
-	}
-	level := s.cfg.Run.Family.Levels[res.Decision.Level]
-	response := &inferResponse{ModelName: s.cfg.Name, ModelVersion: s.cfg.Version, ID: q.ID, Parameters: map[string]any{
-		"level": res.Decision.Level, "processor": s.stats.lanes[res.Decision.Processor].name, "accuracy": float64(level.Accuracy), "accuracy_origin": string(level.AccuracyOrigin), "reason": string(res.Decision.Reason),
-		"outcome": string(res.Outcome), "predicted_latency_ns": int64(res.Predicted), "observed_latency_ns": int64(res.End - res.Start),
-		"waited_ns": int64(res.Decided - res.Arrival), "request_latency_ns": int64(res.End - res.Arrival),
-	}}
-	if err := response.write(w, q, res.Class, logits); err != nil {
-		s.cfg.Logger.Debug("an answer was not taken", "error", err)
 	}
 }
 

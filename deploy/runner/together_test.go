@@ -55,7 +55,7 @@ func TestTogetherIsWhatIsSimulated(t *testing.T) {
 	for _, spec := range []string{"qdp", "proteus", "slack"} {
 		t.Run(spec, func(t *testing.T) {
 			tr, rep, _ := recordPair(t, newPair(t, spec).overload())
-			simulated, err := sim.ReplayArrivals(t.Context(), tr, sim.Config{Processors: []string{"cpu", "gpu"}})
+			simulated, err := sim.ReplayArrivals(t.Context(), tr, sim.Config{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -148,9 +148,12 @@ func (d *Drift) observe(at int, took float64, end time.Duration) {
 			return
 		}
 		l.told = end
-		blocks := d.blocks(processor)
+		blocks, command := d.blocks(processor), "dynofa lut profile "
+		if len(d.cfg.Processors) > 1 {
+			command += "--processor " + name + " "
+		}
 		d.cfg.Logger.Warn("latency has left what the table predicts", "processor", name, "levels", d.names(processor), "level", level, "observed/predicted", fmt.Sprintf("%.2f", l.ratio),
-			"blocks", len(blocks), "measure", "dynofa lut profile --only '"+strings.Join(blocks, "; ")+"'")
+			"blocks", len(blocks), "measure", command+"--only '"+strings.Join(blocks, "; ")+"'")
 	case !out && l.out:
 		l.out = false
 		if !l.telling {

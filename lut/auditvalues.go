@@ -16,8 +16,6 @@ const (
 	fewSamples = 30
 	// wideInterval is half the interval of the median, relative to it, that is doubted.
 	wideInterval = 0.05
-	// tailSamples bound the 99th percentile from above with 95% confidence: 0.99^299 = 4.95%.
-	tailSamples = 299
 	// mixedSamples is how many times the smallest sample count the largest may be.
 	mixedSamples = 2
 )
@@ -100,7 +98,7 @@ func (a *auditor) tail() error {
 			continue
 		}
 		of++
-		if e.Latency.N < tailSamples {
+		if e.Latency.N < MinP99 {
 			evidence = append(evidence, ranked{-float64(e.Latency.N), Evidence{e.Key.String(), fmt.Sprintf("%d samples", e.Latency.N)}})
 		}
 	}
@@ -108,10 +106,10 @@ func (a *auditor) tail() error {
 	case of == 0:
 		a.skip(CodeTail, "no entry has a 99th percentile")
 	case count == 0:
-		a.pass(CodeTail, "%d 99th percentiles from at least %d samples each", of, tailSamples)
+		a.pass(CodeTail, "%d 99th percentiles from at least %d samples each", of, MinP99)
 	default:
 		a.find(Finding{Code: CodeTail, Severity: Doubt, Count: count, Of: of, Evidence: worst(evidence),
-			Message: fmt.Sprintf("%d of %d 99th percentiles come from fewer than the %d samples that one needs", count, of, tailSamples)})
+			Message: fmt.Sprintf("%d of %d 99th percentiles come from fewer than the %d samples that one needs", count, of, MinP99)})
 	}
 	return nil
 }

@@ -28,7 +28,8 @@ type fileID struct{ device, inode uint64 }
 
 var mappings struct {
 	sync.Mutex
-	open map[fileID]*mapping
+	open  map[fileID]*mapping
+	small bool // no large pages
 }
 
 // largePage is what a mapping's address is a multiple of: the size of a large page on x86-64, and on arm64 with small
@@ -64,7 +65,7 @@ func mapFile(path string) (*mapping, error) {
 	if _, err := unix.MmapPtr(int(f.Fd()), 0, m.data, uintptr(m.size), unix.PROT_READ, unix.MAP_SHARED|unix.MAP_FIXED); err != nil {
 		return nil, errors.Join(&os.PathError{Op: "map", Path: path, Err: err}, unix.MunmapPtr(m.room, m.taken))
 	}
-	_ = unix.Madvise(unsafe.Slice((*byte)(m.data), m.size), unix.MADV_HUGEPAGE) // where there are none, small ones do
+	m.advise(mappings.small)
 	if mappings.open == nil {
 		mappings.open = map[fileID]*mapping{}
 	}
@@ -84,4 +85,28 @@ func (m *mapping) release() error {
 		return fmt.Errorf("ort: unmap: %w", err)
 	}
 	return nil
+}
+
+// advise asks for large pages or says that there shall be none. Where the kernel has none for files, small ones do.
+func (m *mapping) advise(small bool) {
+	data := unsafe.Slice((*byte)(m.data), m.size)
+	if !small {
+		_ = unix.Madvise(data, unix.MADV_HUGEPAGE)
+		return
+	}
+	_ = unix.Madvise(data, unix.MADV_NOHUGEPAGE)
+	_ = unix.Madvise(data, unix.MADV_DONTNEED) // they are seen in small pages when they are used again
+}
+
+// smallPages is SmallPages.
+func smallPages() {
+	mappings.Lock()
+	defer mappings.Unlock()
+	if mappings.small {
+		return
+	}
+	mappings.small = true
+	for _, m := range mappings.open {
+		m.advise(true)
+	}
 }

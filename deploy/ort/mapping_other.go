@@ -15,3 +15,5 @@ type mapping struct {
 func mapFile(string) (*mapping, error) { return nil, errors.ErrUnsupported }
 
 func (m *mapping) release() error { return nil }
+
+func smallPages() {}

@@ -68,6 +68,53 @@ func TestSessionsShareOneMapping(t *testing.T) {
 	}
 }
 
+// flags returns what the kernel was asked of the place in which this process sees a file.
+func flags(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/self/smaps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(data), " "+path+"\n")
+	_, rest, ok := strings.Cut(rest, "VmFlags:")
+	if !ok {
+		t.Skip("this kernel does not tell what it was asked")
+	}
+	line, _, _ := strings.Cut(rest, "\n")
+	return line + " "
+}
+
+// Large pages are asked for until memory is short; sessions that are there go on.
+func TestSmallPages(t *testing.T) {
+	if _, err := os.Stat("/sys/kernel/mm/transparent_hugepage"); err != nil {
+		t.Skip("a kernel without large pages")
+	}
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, graph := optimised(t, dir, smallest)
+	path := filepath.Join(dir, "weights")
+	s := mapped(t, graph, dir)
+	fillRandom(s.Input(), 1)
+	if err := s.Run(); err != nil {
+		t.Fatal(err)
+	}
+	before := slices.Clone(s.Output())
+	if f := flags(t, path); !strings.Contains(f, " hg ") {
+		t.Errorf("large pages were not asked for: %s", f)
+	}
+	for range 2 {
+		ort.SmallPages()
+		if f := flags(t, path); !strings.Contains(f, " nh ") || strings.Contains(f, " hg ") {
+			t.Errorf("small pages were not asked for: %s", f)
+		}
+	}
+	if err := s.Run(); err != nil || !slices.Equal(s.Output(), before) {
+		t.Errorf("the answer changed, %v", err)
+	}
+}
+
 // What a graph says of its tensors is not believed.
 func TestMappedTensorsAreChecked(t *testing.T) {
 	dir := t.TempDir()

@@ -57,3 +57,7 @@ func Trim() {
 	debug.FreeOSMemory()
 	trim()
 }
+
+// SmallPages has mapped sessions see their tensors in small pages from now on, those that are there included. It is for when
+// memory is short: of a large page the kernel takes back all or nothing, and reads all again.
+func SmallPages() { smallPages() }

@@ -3,3 +3,5 @@
 package ort
 
 func trim() {}
+
+func smallPages() {}

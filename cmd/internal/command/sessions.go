@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/urfave/cli/v2"
 
@@ -134,11 +135,17 @@ func (o *runOptions) loadPool(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime,
 	if err != nil {
 		return nil, nil, err
 	}
+	var once sync.Once
 	pool, repaired, err := runner.LoadPrepared(c.Context, b, bundle.Preparation{Cache: cache, Target: target,
 		Optimise: func(model []byte, dir, name string) ([]byte, error) {
 			return rt.Optimise(model, dir, name, options)
 		},
 	}, func(graph []byte, dir string) (runner.Session, error) {
+		once.Do(func() {
+			if tight(o.fsys, dir) {
+				ort.SmallPages()
+			}
+		})
 		return rt.NewMappedSession(graph, dir, options)
 	})
 	if err != nil {

@@ -109,7 +109,8 @@ func (o *runOptions) names() []string {
 
 // newLadder puts a ladder in charge of a pool's levels.
 func (o *runOptions) newLadder(c *cli.Context, pool *runner.Pool) (err error) {
-	o.ladder, err = monitor.NewLadder(monitor.LadderConfig{FS: o.fsys, Levels: pool, Need: o.needs(), Trim: ort.Trim,
+	o.ladder, err = monitor.NewLadder(monitor.LadderConfig{FS: o.fsys, Levels: pool, Need: o.needs(),
+		Trim:   func() { ort.Trim(); ort.SmallPages() },
 		Logger: slog.New(slog.NewTextHandler(c.App.ErrWriter, nil))})
 	return err
 }

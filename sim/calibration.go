@@ -26,7 +26,8 @@ import (
 // One that is more work goes on into the recorded inferences that follow; one that is less takes its share. What an
 // inference took above its median is spread over its work, unless it is more than a share of
 // interruption: then it is taken for one interruption somewhere in it, which a part of the inference meets with the
-// probability of its share.
+// probability of its share. At another clock than it was recorded at an inference takes as many times longer as its operating points
+// say.
 //
 // Source: H. R. Künsch, "The jackknife and the bootstrap for general stationary observations", Annals of
 // Statistics 17, 1989; block lengths are geometric as in D. N. Politis, J. P. Romano, "The stationary bootstrap",
@@ -49,7 +50,7 @@ type recordedState struct {
 type recordedInference struct {
 	before time.Duration // from the decision to the inference's start
 	level  int
-	ratio  float64 // latency over what the table says
+	ratio  float64 // latency over what the table says at its clock
 	work   float64 // nanoseconds: the median ratio of the level times what the table says
 	excess float64 // nanoseconds above work
 }
@@ -94,7 +95,7 @@ func Calibrate(t *trace.Trace) (*Calibration, error) {
 		}
 		if last = nil; r.Outcome.Answered() && r.End > r.Start && r.Start >= now {
 			l := r.Decision.Level
-			s.all = append(s.all, recordedInference{before: r.Start - now, level: l, ratio: float64(r.End-r.Start) / float64(m.Levels[l].Latency[0])})
+			s.all = append(s.all, recordedInference{before: r.Start - now, level: l, ratio: float64(r.End-r.Start) / float64(m.Levels[l].At(0, r.Decision.Clock, 1))})
 			last, answered = r, answered+1
 		}
 	}
@@ -222,9 +223,9 @@ func (r *resampler) at(t time.Duration) *recordedState {
 	return nil
 }
 
-// inference returns what serving at a level takes from a decision on: until the inference starts, the inference, and
+// inference returns what serving at a level, at a clock step as in a decision, takes from a decision on: until the inference starts, the inference, and
 // until the loop is free again. It returns an error if nothing was recorded beside what co-runs then.
-func (r *resampler) inference(now time.Duration, level int, l luck) (before, latency, after time.Duration, err error) {
+func (r *resampler) inference(now time.Duration, level, clock int, l luck) (before, latency, after time.Duration, err error) {
 	s := r.at(now)
 	if s == nil {
 		name := trace.LoadsAt(r.loads, now)
@@ -250,6 +251,8 @@ func (r *resampler) inference(now time.Duration, level int, l luck) (before, lat
 		}
 		left -= part
 	}
+	one := &r.model.Levels[level]
+	total *= float64(one.At(0, clock, 1)) / float64(one.Latency[0])
 	if !(total < float64(maxTime)) {
 		return 0, 0, 0, fmt.Errorf("by the calibration it would take longer than %v", maxTime)
 	}

@@ -289,7 +289,7 @@ func (s *server) serve(w waiting, o policy.Observation, d policy.Decision) {
 	switch {
 	case s.board != nil:
 	case s.recorded != nil:
-		before, latency, after, err := s.recorded.inference(o.Now, d.Level, w.luck)
+		before, latency, after, err := s.recorded.inference(o.Now, d.Level, d.Clock, w.luck)
 		if err != nil {
 			s.fail(fmt.Errorf("sim: request %d: %w", w.ID, err))
 			return

@@ -79,3 +79,43 @@ func TestStepsFollowHeat(t *testing.T) {
 		t.Errorf("at least %d steps could be had, throttled %v, peak %v, down %q", least, r.Platform.Processors[1].Throttled, r.Platform.Peak, r.Platform.Down)
 	}
 }
+
+// A run at several clocks speaks for all of them: what was recorded is taken for so many times what the operating point says.
+func TestCalibrationAcrossClocks(t *testing.T) {
+	f, err := sim.OperatingPoints(paper(t), &platform.Config{Board: xavier(t), Mode: "8"}, sim.Demand{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &traffic.Scenario{
+		Name: "device", Family: "paper-gpu6", Processor: "gpu", Limit: 250 * ms, Requests: 2000, Arrivals: traffic.Poisson{PerSecond: 6},
+		Noise: traffic.Noise{Kind: traffic.Lognormal, Sigma: 0.05}, Disturbances: []traffic.Disturbance{{Processor: "gpu", Profile: traffic.Profile{{Slowdown: 1.3}}}},
+	}
+	device := run(t, sim.Config{Scenario: s, Family: f, Policy: "qdp", Params: map[string]string{"energy": "20%"}}).Trace
+	c, err := sim.Calibrate(device)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := device.Header.Family.Levels[5].Latencies[0].Points
+	for _, clock := range []int{3, 15} {
+		r, err := sim.ReplayArrivals(t.Context(), device, sim.Config{Calibration: c, Policy: "stepper", NewPolicy: func(string, map[string]string, *policy.Model) (policy.Policy, error) {
+			return &stepper{clocks: slicesOf(clock, 2000)}, nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := time.Duration(0)
+		for i := range r.Trace.Records {
+			sum += r.Trace.Records[i].End - r.Trace.Records[i].Start
+		}
+		if got, want := float64(sum)/2000, 1.3*float64(other[clock-1].Latency); got < 0.97*want || got > 1.03*want {
+			t.Errorf("step %d: %v on average, want %v", clock, time.Duration(got), time.Duration(want))
+		}
+	}
+	steps := map[int]bool{}
+	for i := range device.Records {
+		steps[device.Records[i].Decision.Clock] = true
+	}
+	if len(steps) < 3 {
+		t.Errorf("the recording has steps %v", steps)
+	}
+}

@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/dynofa/dynofa/cmd/internal/command"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/policy"
@@ -112,7 +114,49 @@ func clockPath(t *testing.T, db string) {
 	if out := succeed(t, "sim", "replay", record, "--format", "csv"); !strings.Contains(out, ",qdp,60,60,") {
 		t.Errorf("the replay does not agree:\n%s", out)
 	}
+	killedRun(t, b, root)
 	if out := succeed(t, "sim", "replay", record, "--arrivals"); !strings.Contains(out, "of 60 decisions are the recorded ones") && !strings.Contains(out, "qdp") {
 		t.Errorf("the simulation from the run itself:\n%s", out)
+	}
+}
+
+// killedRun kills a run that has set clocks: they stay, the doctor says so and what to do, and the next run puts them back.
+func killedRun(t *testing.T, b, root string) {
+	governor := filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy0/scaling_governor")
+	stands := func() string {
+		text, err := os.ReadFile(governor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(string(text))
+	}
+	run := []string{"run", b, "--images", "builtin", "--arrivals", "periodic", "--period", "5ms", "--system", root, "--clocks", "set"}
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), evalVariable+"="+strings.Join(append(append([]string{"dynofa"}, run...), "--duration", "1h"), "\n"))
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	for began := time.Now(); stands() != "userspace" && time.Since(began) < 30*time.Second; {
+		time.Sleep(5 * time.Millisecond)
+	}
+	if code, _, errs := dynofa(t, append(run, "--requests", "1")...); code != command.ExitFailure || !strings.Contains(errs, fmt.Sprintf("process %d sets clocks here already", child.Process.Pid)) {
+		t.Errorf("beside a run that goes on: exit code %d, %s", code, errs)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait()
+	if stands() != "userspace" {
+		t.Fatal("the killed run had set no clocks")
+	}
+	if out := succeed(t, "doctor", "--system", root); !strings.Contains(out, "a run was killed that had set clocks") || !strings.Contains(out, "echo ondemand > "+governor) {
+		t.Errorf("doctor says\n%s", out)
+	}
+	code, _, errs := dynofa(t, append(run, "--requests", "3")...)
+	if code != command.ExitOK || !strings.Contains(errs, "clocks that a run has left when it was killed were put back") || stands() != "ondemand" {
+		t.Errorf("exit code %d, governor %s\n%s", code, stands(), errs)
+	}
+	if out := succeed(t, "doctor", "--system", root); strings.Contains(out, "clocks left") {
+		t.Errorf("doctor still says\n%s", out)
 	}
 }

@@ -19,10 +19,14 @@ import (
 // finds are kept: they are the power mode's, or somebody's choice.
 //
 // Nothing is changed before the first Set. Restore puts everything back; a process that is killed leaves the clocks as they
-// are then. Its methods may be called from any goroutine.
+// are then, and what Save was told says what to put back. Its methods may be called from any goroutine.
 //
 // Source: Linux, Documentation/admin-guide/pm/cpufreq.rst; Documentation/ABI/testing/sysfs-class-devfreq.
 type Governor struct {
+	// Save, unless nil, is told before anything is changed what is to be put back, all of it each time, and nil when that was done. It is to be
+	// set before the first Set, and called from there.
+	Save func(files []Content)
+
 	fsys    fs.FS
 	changer Changer
 
@@ -141,14 +145,47 @@ func (g *Governor) Restore() error {
 }
 
 func (g *Governor) restore() error {
-	var errs []error
-	for _, name := range slices.Sorted(maps.Keys(g.domains)) {
-		for _, t := range g.domains[name].targets {
-			errs = append(errs, t.restore(g))
+	var changed []Content
+	for _, c := range g.before() {
+		if c.wrote {
+			changed = append(changed, c.Content)
 		}
 	}
+	err := PutBack(g.fsys, g.changer, changed)
+	taken := len(g.before()) > 0
 	clear(g.domains)
-	return errors.Join(errs...)
+	if taken && err == nil && g.Save != nil {
+		g.Save(nil)
+	}
+	return err
+}
+
+// remembered is what stood in a file of a target, and whether that was changed.
+type remembered struct {
+	Content
+	wrote bool
+}
+
+func (g *Governor) before() (all []remembered) {
+	for _, name := range slices.Sorted(maps.Keys(g.domains)) {
+		for _, t := range g.domains[name].targets {
+			for _, c := range t.before {
+				all = append(all, remembered{c, t.wrote[c.Name]})
+			}
+		}
+	}
+	return all
+}
+
+func (g *Governor) save() {
+	if g.Save == nil {
+		return
+	}
+	var files []Content
+	for _, c := range g.before() {
+		files = append(files, c.Content)
+	}
+	g.Save(files)
 }
 
 func (g *Governor) reader() reader { return reader{g.fsys} }

@@ -128,7 +128,7 @@ func TestGovernor(t *testing.T) {
 		"half refused": {tree: unpinned(), processor: "cpu", clock: 729.6e6, prepare: func(s *soc) { s.broken["policy2/"] = errors.New("input/output error") }, err: "policy2: write /" + policy2,
 			then: host.Held{Low: 115.2e6, High: 1.9072e9}},
 		"lost on the way": {tree: unpinned(), processor: "cpu", clock: 729.6e6, held: 729.6e6, after: func(s *soc) { s.broken["policy0/scaling_governor"] = errors.New("input/output error") },
-			then: host.Held{Clock: 729.6e6, Low: 115.2e6, High: 1.9072e9}, unrestored: "policy0: schedutil cannot be put back into /" + policy0 + "scaling_governor"},
+			then: host.Held{Clock: 729.6e6, Low: 115.2e6, High: 1.9072e9}, unrestored: "schedutil cannot be put back into /" + policy0 + "scaling_governor"},
 		"no such processor":  {tree: unpinned(), processor: "npu", clock: 1e9, err: "the system tells no clock of processor npu"},
 		"no GPU":             {tree: raspberryPi4(), processor: "gpu", clock: 5e8, err: "the system tells no clock of processor gpu"},
 		"no clock":           {tree: unpinned(), processor: "cpu", err: "is not positive", then: host.Held{Low: 115.2e6, High: 1.9072e9}},
@@ -292,5 +292,48 @@ func TestGovernorAroundAPowerMode(t *testing.T) {
 	}
 	if n, _ := s.get(gv11b + "max_freq"); n != 803250000 { // the mode's
 		t.Errorf("the highest clock is %d in the end", n)
+	}
+}
+
+// What is to be put back is told before it is changed, so that another process can do it for one that was killed.
+func TestGovernorSaysWhatToPutBack(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		s := newSoc(unpinned())
+		if plain {
+			s.broken["scaling_governor"] = fs.ErrPermission
+		}
+		before := host.ReadState(s.tree)
+		g := host.NewGovernor(s.tree, s)
+		var saved []host.Content
+		g.Save = func(files []host.Content) {
+			if len(files) > 0 {
+				for _, f := range files[len(saved):] {
+					if got := strings.TrimSpace(string(s.tree[f.Name].Data)); got != f.Text {
+						t.Errorf("%s was %s, and is %s when it is told", f.Name, f.Text, got)
+					}
+				}
+			}
+			saved = files
+		}
+		for _, clock := range []unit.Hertz{1.9072e9, 729.6e6} {
+			if _, err := g.Set("cpu", clock); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := g.Set("gpu", 803.25e6); err != nil {
+			t.Fatal(err)
+		}
+		if len(saved) != 6 { // two files of two policies and of a GPU
+			t.Errorf("to be put back: %+v", saved)
+		}
+		if err := host.PutBack(s.tree, s, saved); err != nil { // by another process
+			t.Error(err)
+		}
+		if diff := cmp.Diff(before, host.ReadState(s.tree)); diff != "" {
+			t.Errorf("not put back:\n%s", diff)
+		}
+		if err := g.Restore(); err != nil || saved != nil {
+			t.Errorf("%v, and is to be put back: %v", err, saved)
+		}
 	}
 }

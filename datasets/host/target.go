@@ -1,7 +1,6 @@
 package host
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"math"
@@ -28,12 +27,9 @@ type target struct {
 	obeys   bool // it is under the governor userspace
 	wanted  unit.Hertz
 	clamped bool            // wanted is not what was asked for, since the hardware cannot do that
-	before  []content       // of all that may be changed
+	before  []Content       // of all that may be changed
 	wrote   map[string]bool // of these, what was
 }
-
-// content is a file with what stands there.
-type content struct{ name, text string }
 
 func policyTarget(r reader, p Policy) *target {
 	t := &target{
@@ -57,19 +53,22 @@ func deviceTarget(d Device) *target {
 func (t *target) take(g *Governor) {
 	now := t.held(g.reader())
 	t.found = Held{Low: now.Low, High: now.High}
-	t.before, t.wrote = nil, map[string]bool{}
-	files := []string{t.lowest, t.highest}
 	if t.speed != "" {
-		files = append(files, t.governor, t.speed)
+		t.remember(g, t.governor, t.speed)
+		if t.obeys = t.govern(g) == nil; t.obeys {
+			return
+		}
 	}
+	t.remember(g, t.lowest, t.highest) // may be written even where the governor stays
+}
+
+// remember says what is to be put back, before it is changed.
+func (t *target) remember(g *Governor, files ...string) {
+	t.before, t.wrote = nil, map[string]bool{}
 	for _, f := range files {
-		t.before = append(t.before, content{f, strings.TrimSpace(g.reader().raw(f))})
+		t.before = append(t.before, Content{f, strings.TrimSpace(g.reader().raw(f))})
 	}
-	if t.speed == "" {
-		return
-	}
-	// Where the governor stays, lowest and highest clock may still be written.
-	t.obeys = t.govern(g) == nil
+	g.save()
 }
 
 // govern puts the target under the governor userspace.
@@ -144,27 +143,4 @@ func (t *target) held(r reader) Held {
 		h.Clock = h.Low
 	}
 	return h
-}
-
-// restore writes back what was changed.
-func (t *target) restore(g *Governor) error {
-	var errs []error
-	order := slices.Clone(t.before)
-	// Lowest and highest clock must not cross on the way: the highest goes up first, or the lowest down.
-	if len(order) > 1 && g.reader().hertz(t.lowest, t.per) <= t.found.High {
-		order[0], order[1] = order[1], order[0]
-	}
-	governor := ""
-	for _, c := range order {
-		if c.name == t.governor {
-			governor = c.text
-		}
-		if !t.wrote[c.name] || c.text == "" || c.name == t.speed && governor != userspace {
-			continue
-		}
-		if err := g.changer.WriteFile(c.name, c.text); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %s cannot be put back into /%s: %w", t.name, c.text, c.name, err))
-		}
-	}
-	return errors.Join(errs...)
 }

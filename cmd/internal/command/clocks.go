@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"github.com/urfave/cli/v2"
@@ -42,7 +43,9 @@ func (o *runOptions) openSystem() (err error) {
 	if o.clocks != leaveClocks && o.clocks != setClocks {
 		return Usagef("--clocks %q is neither %s nor %s", o.clocks, leaveClocks, setClocks)
 	}
-	o.fsys, o.changer, err = openSystem(o.system)
+	if o.fsys, o.changer, err = openSystem(o.system); err == nil {
+		o.system, err = filepath.Abs(o.system)
+	}
 	return err
 }
 
@@ -54,21 +57,28 @@ func (g governor) Read(processor string) runner.Held { return runner.Held(g.Gove
 
 // govern lets the run read the machine's clocks, and set them if that was asked for. The function that it returns puts back what
 // was found, once, and says what could not be.
-func (o *runOptions) govern(c *cli.Context) func() error {
+func (o *runOptions) govern(c *cli.Context) (func() error, error) {
 	g := governor{host.NewGovernor(o.fsys, o.changer)}
 	o.cfg.Clocks, o.governor = g, g
 	if o.clocks != setClocks {
-		return func() error { return nil }
+		return func() error { return nil }, nil
+	}
+	tell := func(format string, args ...any) {
+		fmt.Fprintf(c.App.ErrWriter, "%s: %s\n", c.App.Name, fmt.Sprintf(format, args...))
+	}
+	var err error
+	if g.Save, err = o.putBackLeft(tell); err != nil {
+		return nil, err
 	}
 	o.cfg.Governor = g
 	return sync.OnceValue(func() error {
 		err := g.Restore()
 		if err != nil {
 			err = fmt.Errorf("clocks were not put back: %w", err)
-			fmt.Fprintf(c.App.ErrWriter, "%s: %v\n", c.App.Name, err)
+			tell("%v", err)
 		}
 		return err
-	})
+	}), nil
 }
 
 // noteClocks says what became of clocks that the policy chooses.

@@ -177,6 +177,7 @@ func TestRunSetsClocks(t *testing.T) {
 // A run that is interrupted puts clocks back, too, and so does one that ends in an error.
 func TestInterruptedRunRestoresClocks(t *testing.T) {
 	needRuntime(t)
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	dir, root := clockedBundle(t), boardFiles(t, nil)
 	before := contents(t, root)
 	for name, args := range map[string][]string{"interrupted": nil, "failed": {"--trace", "/dev/full"}} {
@@ -209,6 +210,7 @@ func TestInterruptedRunRestoresClocks(t *testing.T) {
 // A power mode that is asked for while the run sets clocks is set with the clocks as they were found, and they are set again after it.
 func TestPowerModeWhileClocksAreSet(t *testing.T) {
 	needRuntime(t)
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	dir, root, tmp := clockedBundle(t), boardFiles(t, nil), t.TempDir()
 	profile, control, record := filepath.Join(root, "sys/firmware/acpi/platform_profile"), filepath.Join(tmp, "control.json"), filepath.Join(tmp, "run.csv")
 	governor, most := filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy0/scaling_governor"), filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq")

@@ -46,6 +46,9 @@ func Doctor() *cli.Command {
 				return err
 			}
 			fsys, _, err := openSystem(system)
+			if err == nil {
+				system, err = filepath.Abs(system)
+			}
 			if err != nil {
 				return err
 			}
@@ -57,6 +60,7 @@ func Doctor() *cli.Command {
 			found = append(found, checkHost(fsys)...)
 			found = append(found, checkClockAccess(fsys, may))
 			found = append(found, checkChosenClocks(fsys, may, need.policy, need.clocks)...)
+			found = append(found, checkLeftClocks(prepared, system)...)
 			g := &Grid{Head: []string{"check", "verdict", "found", "what to do"}}
 			problems := 0
 			for _, f := range found {

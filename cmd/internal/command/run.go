@@ -145,7 +145,10 @@ func (o *runOptions) run(c *cli.Context, dir string) error {
 	}
 	defer closeSessions()
 	defer o.service(c)()
-	restore := o.govern(c)
+	restore, err := o.govern(c)
+	if err != nil {
+		return err
+	}
 	defer restore() // whatever happens
 	do := func(ctx context.Context) (*runner.Report, error) {
 		o.ready(c)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/dynofa/dynofa/datasets/studytest"
 	"github.com/dynofa/dynofa/search/accuracy"
 )
 
@@ -33,20 +34,6 @@ func writeRows(t *testing.T, rows []row) {
 
 // writeTables puts the tables between their marks in README.md.
 func writeTables(t *testing.T, c accuracy.FashionConditions, rows []row, tau float64, cost []costOf) {
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- tables: written by make study-accuracy -->\n", "<!-- end of tables -->"
-	before, rest, ok1 := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatal("README.md has no place for the tables")
-	}
-	load, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		load = []byte("unknown")
-	}
 	var b strings.Builder
 	percent := func(m map[string]string) string {
 		if m == nil {
@@ -81,8 +68,6 @@ func writeTables(t *testing.T, c accuracy.FashionConditions, rows []row, tau flo
 		fmt.Fprintf(&b, "| %s | %.0f ms | %.0f ms | %.2f | %s |\n", k.name, k.plain.Seconds()*1e3, k.calibrating.Seconds()*1e3,
 			float64(k.calibrating)/float64(k.plain), strings.Join(parts, ", "))
 	}
-	fmt.Fprintf(&b, "\nLoad average when this was written: %s.\n", strings.TrimSpace(string(load)))
-	if err := os.WriteFile("README.md", []byte(before+begin+b.String()+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fmt.Fprintf(&b, "\nLoad average when this was written: %s.\n", studytest.LoadAverage())
+	studytest.Rewrite(t, "study-accuracy", b.String())
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/dynofa/dynofa/datasets/reftest"
+	"github.com/dynofa/dynofa/datasets/studytest"
 )
 
 var header = []string{"cell", "level", "hits", "effective", "j_per_request", "dynamic_share",
@@ -95,19 +96,7 @@ func write(t *testing.T, results []result) {
 	if err := os.WriteFile("results.csv", []byte(b.String()), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- tables: written by make study-energy -->\n", "<!-- end of tables -->"
-	before, rest, ok1 := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatal("README.md has no place for the tables")
-	}
-	if err := os.WriteFile("README.md", []byte(before+begin+tables(results)+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	studytest.Rewrite(t, "study-energy", tables(results))
 }
 
 // tables renders what README.md shows.

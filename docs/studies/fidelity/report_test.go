@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dynofa/dynofa/datasets/studytest"
 	base "github.com/dynofa/dynofa/lut/plot"
 )
 
@@ -113,23 +114,10 @@ func TestCommitted(t *testing.T) {
 	}
 }
 
-const begin, end = "<!-- tables: written by make study-fidelity -->\n", "<!-- end of tables -->"
-
 // writeReport puts what was found between README.md's marks.
 func writeReport(t *testing.T, s study, all []result) {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok1 := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatal("README.md has no place for the tables")
-	}
-	if err := os.WriteFile("README.md", []byte(before+begin+tables(s, all)+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	studytest.Rewrite(t, "study-fidelity", tables(s, all))
 }
 
 func tables(s study, all []result) string {

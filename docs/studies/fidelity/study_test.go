@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 	"github.com/dynofa/dynofa/datasets/host"
 	"github.com/dynofa/dynofa/datasets/images"
 	pictures "github.com/dynofa/dynofa/datasets/images/fashion"
+	"github.com/dynofa/dynofa/datasets/studytest"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
@@ -231,7 +231,7 @@ func TestStudy(t *testing.T) {
 	}
 	rand.New(rand.NewPCG(1, 1)).Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	traces := make([][]*trace.Trace, len(cells))
-	loadBefore := loadAverage()
+	loadBefore := studytest.LoadAverage()
 	replayed := 0
 	for _, j := range jobs {
 		c := cells[j.cell]
@@ -250,22 +250,9 @@ func TestStudy(t *testing.T) {
 			all = append(all, predict(t, c, traces[i], traces[calibrator(c)][0]))
 		}
 	}
-	s := study{Machine: machine(), Load: loadBefore + " before, " + loadAverage() + " after", Runs: len(jobs), Decisions: replayed, Took: time.Since(began).Round(time.Second), Date: time.Now().UTC().Format("2006-01-02")}
+	s := study{Machine: studytest.Machine(), Load: loadBefore + " before, " + studytest.LoadAverage() + " after", Runs: len(jobs), Decisions: replayed, Took: time.Since(began).Round(time.Second), Date: time.Now().UTC().Format("2006-01-02")}
 	writeResults(t, all)
 	all = readResults(t) // rounded, as everybody else reads them
 	writeReport(t, s, all)
 	writePicture(t, all)
-}
-
-func machine() string {
-	m := host.ReadMachine(host.FS())
-	return fmt.Sprintf("%s, %d processors, Linux %s", m.CPU.Model, m.CPU.Online, m.Kernel.Release)
-}
-
-func loadAverage() string {
-	l := host.ReadState(host.FS()).LoadAverage
-	if len(l) == 0 {
-		return "unknown"
-	}
-	return fmt.Sprintf("%.2f", l[0])
 }

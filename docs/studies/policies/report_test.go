@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/dynofa/dynofa/datasets/studytest"
 )
 
 // result is a cell with the optimum and what the policies reached.
@@ -42,19 +44,7 @@ func write(t *testing.T, results []result) {
 	if err := w.WriteAll(rows); err != nil {
 		t.Fatal(err)
 	}
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- tables: written by make study-policies -->\n", "<!-- end of tables -->"
-	before, rest, ok1 := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatal("README.md has no place for the tables")
-	}
-	if err := os.WriteFile("README.md", []byte(before+begin+tables(results)+"\n### Tables that are wrong by 1.5 for 5 s, every 20 s\n"+wrongTable(t)+"\n"+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	studytest.Rewrite(t, "study-policies", tables(results)+"\n### Tables that are wrong by 1.5 for 5 s, every 20 s\n"+wrongTable(t)+"\n")
 }
 
 // readResults returns the committed effective accuracies by seed and policy.

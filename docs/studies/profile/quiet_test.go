@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/datasets/studytest"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/ort"
@@ -77,7 +78,7 @@ func TestQuiet(t *testing.T) {
 	}
 	text := report(quiet, loaded)
 	t.Log("\n" + text)
-	rewriteReport(t, text)
+	studytest.Rewrite(t, "study-quiet", text)
 }
 
 // settle waits until what built this program has left the load average, at most five minutes.
@@ -233,28 +234,6 @@ func report(quiet, loaded []outcome) string {
 	row("graded C or D", "%d", func(s summary) []any { return []any{s.down} })
 	row("**more than 2% off and graded A or B**", "%d", func(s summary) []any { return []any{s.silent} })
 	return text.String()
-}
-
-// Marks of the part of the README that the study writes.
-const (
-	beginMark = "<!-- written by make study-quiet -->\n"
-	endMark   = "<!-- end -->\n"
-)
-
-func rewriteReport(t *testing.T, text string) {
-	t.Helper()
-	data, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(data), beginMark)
-	_, after, okEnd := strings.Cut(rest, endMark)
-	if !ok || !okEnd {
-		t.Fatal("README.md has no place for the report")
-	}
-	if err := os.WriteFile("README.md", []byte(before+beginMark+text+endMark+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestReport checks the report's arithmetic on made-up profiles: one block of 300 us, which is 1% off

@@ -2,49 +2,23 @@ package runtime_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/datasets/studytest"
 )
-
-func machine() string {
-	m := host.ReadMachine(host.FS())
-	return fmt.Sprintf("%s, %d processors, Linux %s", m.CPU.Model, m.CPU.Online, m.Kernel.Release)
-}
-
-func loadAverage() string {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "unknown"
-	}
-	return strings.Join(strings.Fields(string(text))[:3], ", ")
-}
 
 // writeTables puts the measured numbers between README.md's marks.
 func writeTables(t *testing.T, r results) {
 	t.Helper()
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- tables: written by make study-runtime -->\n", "<!-- end of tables -->"
-	before, rest, ok1 := strings.Cut(string(text), begin)
-	_, after, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatal("README.md has no place for the tables")
-	}
-	if err := os.WriteFile("README.md", []byte(before+begin+tables(r)+end+after), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	studytest.Rewrite(t, "study-runtime", tables(r))
 }
 
 func tables(r results) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	mb := func(v float64) string { return fmt.Sprintf("%.1f MB", v/1e6) }
-	line("Machine: %s. Load averages (1, 5, 15 minutes) at the end: %s.\n", r.Machine, r.Load)
+	line("Machine: %s. Load average of one minute at the end: %s.\n", r.Machine, r.Load)
 	line("| memory of the whole process, six levels resident and run | six mapped sessions | six plain sessions | bar |\n|---|---|---|---|")
 	line("| anonymous | **%s** | %s | 45 MB |", mb(r.Mapped.Anonymous), mb(r.Plain.Anonymous))
 	line("| anonymous before memory is given back | %s | %s | |", mb(r.Mapped.BeforeTrim), mb(r.Plain.BeforeTrim))

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/dynofa/dynofa/datasets/reftest"
+	"github.com/dynofa/dynofa/datasets/studytest"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
@@ -167,7 +168,7 @@ func TestStudy(t *testing.T) {
 	}
 	ask(t, &r.Switches, "switch", path, cache)
 	r.Overhead = measureOverhead(t)
-	r.Load, r.Machine = loadAverage(), machine()
+	r.Load, r.Machine = studytest.LoadAverage(), studytest.Machine()
 	writeTables(t, r)
 }
 

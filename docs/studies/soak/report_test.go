@@ -4,25 +4,16 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/datasets/studytest"
 )
 
 func sqrt(v float64) float64 { return math.Sqrt(v) }
-
-func loadAverage() string {
-	l := host.ReadState(host.FS()).LoadAverage
-	if len(l) == 0 {
-		return "unknown"
-	}
-	return fmt.Sprintf("%.2f", l[0])
-}
 
 // result is everything that a soak found.
 type result struct {
@@ -48,8 +39,7 @@ func report(t *testing.T, r result) {
 	rss, rssLow, rssHigh := slope(steady, func(s sample) float64 { return s.rss / mb })
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	m := host.ReadMachine(host.FS())
-	line("Machine: %s, %d processors, Linux %s. Load average of one minute: %s. Measured on %s.\n", m.CPU.Model, m.CPU.Online, m.Kernel.Release, r.load, time.Now().UTC().Format("2006-01-02"))
+	line("Machine: %s. Load average of one minute: %s. Measured on %s.\n", studytest.Machine(), r.load, time.Now().UTC().Format("2006-01-02"))
 	bar := ""
 	if r.length < 30*time.Minute {
 		bar = " The bar is 30 minutes: **this run was shorter**."
@@ -84,19 +74,7 @@ func report(t *testing.T, r result) {
 	line("| goroutines before the load, at most, after it | %.0f, %.0f, **%.0f** |", r.before.goroutines, most, r.after.goroutines)
 	line("| open files before the load, after it | %d, %d |", r.before.files, r.after.files)
 	t.Log("\n" + b.String())
-	text, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	const begin, end = "<!-- table: written by make soak -->\n", "<!-- end of table -->"
-	head, rest, ok1 := strings.Cut(string(text), begin)
-	_, tail, ok2 := strings.Cut(rest, end)
-	if !ok1 || !ok2 {
-		t.Fatal("README.md has no place for the table")
-	}
-	if err := os.WriteFile("README.md", []byte(head+begin+b.String()+end+tail), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	studytest.Rewrite(t, "soak", b.String())
 	if r.after.goroutines > r.before.goroutines || r.after.files > r.before.files {
 		t.Errorf("goroutines %v, then %v; open files %d, then %d", r.before.goroutines, r.after.goroutines, r.before.files, r.after.files)
 	}

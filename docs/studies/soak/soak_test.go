@@ -26,6 +26,7 @@ import (
 
 	"github.com/dynofa/dynofa/datasets/checkpoint/fashion"
 	pictures "github.com/dynofa/dynofa/datasets/images/fashion"
+	"github.com/dynofa/dynofa/datasets/studytest"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
@@ -211,7 +212,7 @@ func TestSoak(t *testing.T) {
 	defer func() { _ = s.cmd.Process.Kill() }()
 	length := time.Duration(*minutes * float64(time.Minute))
 	http.DefaultTransport.(*http.Transport).MaxIdleConnsPerHost = clients
-	loadBefore := loadAverage()
+	loadBefore := studytest.LoadAverage()
 	time.Sleep(2 * time.Second) // levels load behind
 	before := s.look(0)
 	ctx, cancel := context.WithTimeout(t.Context(), length)
@@ -255,7 +256,7 @@ func TestSoak(t *testing.T) {
 	if err := s.cmd.Wait(); err != nil {
 		t.Errorf("the server ended with %v", err)
 	}
-	report(t, result{length: length, before: before, after: after, samples: samples, counts: c, metrics: metrics, load: loadBefore + " before, " + loadAverage() + " after"})
+	report(t, result{length: length, before: before, after: after, samples: samples, counts: c, metrics: metrics, load: loadBefore + " before, " + studytest.LoadAverage() + " after"})
 }
 
 // slope returns the Theil-Sen slope of a quantity in units per minute, with the 95% interval of the median of the slopes of pairs of

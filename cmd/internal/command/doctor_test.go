@@ -12,7 +12,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/deploy/bundle"
-	"github.com/dynofa/dynofa/deploy/ort"
 )
 
 // doctor runs the command and returns exit code and output.
@@ -25,12 +24,7 @@ func doctor(t *testing.T, args ...string) (int, string) {
 }
 
 func TestDoctor(t *testing.T) {
-	if _, err := ort.FindLibrary(""); err != nil {
-		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needRuntime(t)
 	dir, cache := tinyBundle(t), filepath.Join(t.TempDir(), "cache")
 	code, out := doctor(t, "--bundle", dir, "--prepared", cache)
 	for _, want := range []string{"bundle", "3 levels of ofa-mbv3-w0.25-c10", "onnxruntime", "provider cpu", "a block ran in", cache, "disk space", "setting clocks"} {
@@ -104,9 +98,7 @@ func TestDoctorLooksAtTheMachine(t *testing.T) {
 
 // A provider that the library lacks is named, with what to do.
 func TestDoctorProvider(t *testing.T) {
-	if _, err := ort.FindLibrary(""); err != nil {
-		t.Skip(err)
-	}
+	needRuntime(t)
 	for _, provider := range []string{"qnn", "warp"} { // no x86 or arm64 build of Linux has them
 		list := checkRuntime("", bundle.Processor{Name: "gpu", Provider: provider})
 		last := list[len(list)-1]

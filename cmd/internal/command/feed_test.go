@@ -15,7 +15,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"github.com/dynofa/dynofa/datasets/images"
-	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/trace"
 )
 
@@ -32,12 +31,7 @@ func runWith(t *testing.T, stdin io.Reader, args ...string) (int, string, string
 // TestRunFrames serves frames from a pipe that ends within one, with limits from a control file that changes meanwhile, and then
 // pictures whose names come on standard input.
 func TestRunFrames(t *testing.T) {
-	if _, err := ort.FindLibrary(""); err != nil {
-		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needRuntime(t)
 	dir, tmp := tinyBundle(t), t.TempDir()
 	cache, answers, record, control := filepath.Join(tmp, "cache"), filepath.Join(tmp, "answers.csv"), filepath.Join(tmp, "run.csv"), filepath.Join(tmp, "control.json")
 	write := func(text string) {
@@ -117,9 +111,7 @@ func TestRunFrames(t *testing.T) {
 
 // TestRunOfASilentSource ends a run although nobody opens the named pipe, or writes to standard input.
 func TestRunOfASilentSource(t *testing.T) {
-	if _, err := ort.FindLibrary(""); err != nil {
-		t.Skip(err)
-	}
+	needRuntime(t)
 	dir, tmp := tinyBundle(t), t.TempDir()
 	silent := filepath.Join(tmp, "silent")
 	if err := syscall.Mkfifo(silent, 0o600); err != nil {

@@ -15,21 +15,9 @@ import (
 
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/onnx"
-	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/search/family"
 )
-
-// needsRuntime skips without ONNX Runtime.
-func needsRuntime(t *testing.T) {
-	t.Helper()
-	if _, err := ort.FindLibrary(""); err != nil {
-		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-}
 
 // pairBundle writes a bundle for a CPU and a GPU, which is CUDA's.
 func pairBundle(t *testing.T) string {
@@ -97,7 +85,7 @@ func together(tr *trace.Trace) (n int) {
 // TestRunPair serves on two processors, both of them this machine's: the trace says where each inference ran, and every
 // decision replays.
 func TestRunPair(t *testing.T) {
-	needsRuntime(t)
+	needRuntime(t)
 	dir, cache := pairBundle(t), t.TempDir()
 	for _, prepared := range []string{cache, "none"} {
 		record := filepath.Join(t.TempDir(), "run.csv")
@@ -129,7 +117,7 @@ func TestRunPair(t *testing.T) {
 
 // TestRunWithoutTheGPU runs the same bundle with a library that has no CUDA: the CPU's family serves alone, and everything says so.
 func TestRunWithoutTheGPU(t *testing.T) {
-	needsRuntime(t)
+	needRuntime(t)
 	dir := pairBundle(t)
 	record := filepath.Join(t.TempDir(), "run.csv")
 	args := []string{"run", dir, "--images", "builtin", "--requests", "40", "--prepared", "none"}
@@ -183,7 +171,7 @@ func TestRunPairSurvivesKilling(t *testing.T) {
 		code, _, stderr := runIn(context.Background(), "run", p[0], "--ep", "gpu=cpu", "--images", "builtin", "--arrivals", "poisson", "--period", "2ms", "--duration", "1h", "--deadline", "20ms", "--trace", p[1], "--prepared", p[2])
 		t.Fatalf("exit code %d: %s", code, stderr)
 	}
-	needsRuntime(t)
+	needRuntime(t)
 	dir, record := pairBundle(t), filepath.Join(t.TempDir(), "run.csv")
 	cmd := exec.Command(os.Args[0], "-test.run", "^TestRunPairSurvivesKilling$")
 	cmd.Env = append(os.Environ(), killedRun+"="+strings.Join([]string{dir, record, t.TempDir()}, "\n"))
@@ -210,7 +198,7 @@ func TestRunPairSurvivesKilling(t *testing.T) {
 
 // TestDoctorPair asks about a bundle for a CPU and a GPU where there is no CUDA: it runs, but not as it could.
 func TestDoctorPair(t *testing.T) {
-	needsRuntime(t)
+	needRuntime(t)
 	_, out, _ := runIn(t.Context(), "doctor", "--bundle", pairBundle(t), "--prepared", t.TempDir(), "--format", "csv")
 	for _, want := range []string{"served by cpu (cpu), gpu (cuda)", "provider cpu of cpu,ok", "provider cuda of gpu,warning", "the other processors serve without it"} {
 		if !strings.Contains(strings.ReplaceAll(out, `"`, ""), want) {

@@ -23,7 +23,6 @@ import (
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/onnx"
-	"github.com/dynofa/dynofa/deploy/ort"
 	"github.com/dynofa/dynofa/deploy/trace"
 	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
@@ -110,12 +109,7 @@ func serviceManager(t *testing.T) func() string {
 // TestRunListen serves real inference over HTTP: level 0 at once, the others when they are there, and ends
 // with a report and a trace that replays.
 func TestRunListen(t *testing.T) {
-	if _, err := ort.FindLibrary(""); err != nil {
-		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	needRuntime(t)
 	dir, record := tinyBundle(t), filepath.Join(t.TempDir(), "run.csv")
 	var stdout, stderr output
 	manager := serviceManager(t)

@@ -17,6 +17,9 @@ func (r *run) pause(ctx context.Context, until time.Duration) {
 		for _, w := range r.team.workers {
 			if w.now != nil && !w.stuck {
 				until = min(until, w.expires)
+				if w.late > r.observed.Now {
+					until = min(until, w.late)
+				}
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Pool keeps the sessions of a family's levels: those that are resident, and how to make the others.
@@ -147,19 +148,25 @@ func (p *Pool) admitted(level int) bool {
 // Retry looks again at the levels that are wanted.
 func (p *Pool) Retry() { p.poke() }
 
+// evictEvery is how often Evict looks whether an inference has ended.
+const evictEvery = time.Millisecond
+
 // Evict closes a level's session and gives its memory back; the level can be loaded again. If the run uses the session, Evict
 // waits for the end of the inference; a level whose inference hangs is left as it is.
 func (p *Pool) Evict(level int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.hung[level].Load() {
-		return nil
-	}
 	s := p.levels[level].Swap(nil)
 	if s == nil {
 		return nil
 	}
-	p.using[level].Lock()
+	for !p.using[level].TryLock() { // it may turn out to hang while this waits
+		if p.hung[level].Load() {
+			p.levels[level].Store(s)
+			return nil
+		}
+		time.Sleep(evictEvery)
+	}
 	defer p.using[level].Unlock()
 	return closeSession(*s)
 }

@@ -2,16 +2,17 @@ package runner
 
 import (
 	"math/bits"
+	"time"
 
 	"github.com/dynofa/dynofa/deploy/policy"
 )
 
 // substitute is the run's policy built anew for some of the processors. It decides where the policy itself waits for a
-// processor that is out of service: the policy is not told that, since it sees what was recorded and nothing else.
+// processor that is out of service, or late: the policy is not told that, since it sees what was recorded and nothing else.
 type substitute struct {
 	policy  policy.Policy // nil: it cannot be built for these processors
 	model   *policy.Model
-	without uint64 // the processors that are out of service
+	without uint64 // the processors that it does without
 	serving []int  // the others, by the run's index
 }
 
@@ -40,7 +41,7 @@ func (t *team) substitute(without uint64) *substitute {
 	}
 	if err != nil {
 		s.policy = nil
-		t.run.Logger.Warn("the policy cannot do without the processors that are out of service; the least accurate level serves in their place", "error", err)
+		t.run.Logger.Warn("the policy cannot do without the processors that are late or out of service; the least accurate level serves in their place", "error", err)
 	}
 	return s
 }
@@ -70,9 +71,6 @@ func (s *substitute) decide(o policy.Observation) (policy.Decision, bool) {
 	if d.Action == policy.Serve {
 		d.Processor = s.serving[d.Processor]
 	}
-	if d.Action != policy.Wait {
-		d.Reason = ReasonProcessorLost
-	}
 	return d, true
 }
 
@@ -85,25 +83,39 @@ func (s *substitute) observe(c policy.Completion) {
 	s.policy.Observe(c)
 }
 
-// instead returns a decision in the place of a policy that waits, while processors are out of service: its substitute's, or, if that has
+// late returns the processors whose inference is.
+func (t *team) late(now time.Duration) (late uint64) {
+	for i, w := range t.workers {
+		if w.now != nil && !w.stuck && now >= w.late {
+			late |= 1 << i
+		}
+	}
+	return late
+}
+
+// instead returns a decision in the place of a policy that waits, while processors are late or lost: its substitute's, or, if that has
 // none and nothing else is under way, the least accurate level on the first processor that can serve.
 func (t *team) instead(o *policy.Observation, d policy.Decision, lost uint64) policy.Decision {
-	if lost == 0 {
+	late := t.late(o.Now)
+	if lost|late == 0 {
 		return d
 	}
-	other, ok := t.substitute(lost).decide(*o)
-	switch {
-	case ok:
-		return other
-	case d.Until != 0 || t.working():
-		return d
-	}
-	other = policy.Decision{Action: policy.Serve, Reason: ReasonProcessorLost}
-	for i := range t.workers {
-		if o.Busy>>i&1 == 0 {
-			other.Processor = i
-			break
+	other, ok := t.substitute(lost | late).decide(*o)
+	if !ok {
+		if d.Until != 0 || t.working() {
+			return d
 		}
+		other = policy.Decision{Action: policy.Serve}
+		for o.Busy>>other.Processor&1 == 1 { // one is free
+			other.Processor++
+		}
+	}
+	switch {
+	case other.Action == policy.Wait:
+	case lost != 0:
+		other.Reason = ReasonProcessorLost
+	default:
+		other.Reason = ReasonProcessorLate
 	}
 	return other
 }

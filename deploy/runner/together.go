@@ -17,6 +17,9 @@ const (
 	// ReasonProcessorLost is the reason of an alarm about a processor whose inference hangs, and of decisions that the runner
 	// took because the policy waits for it.
 	ReasonProcessorLost policy.Reason = trace.OverridePrefix + "processor-lost"
+	// ReasonProcessorLate is the reason of decisions that the runner took because the policy waits for an inference that takes far
+	// longer than predicted.
+	ReasonProcessorLate policy.Reason = trace.OverridePrefix + "processor-late"
 	// ReasonProviderMissing is the reason of an alarm about a processor that does not serve at all, because the library lacks its
 	// execution provider.
 	ReasonProviderMissing policy.Reason = trace.OverridePrefix + "provider-missing"
@@ -25,6 +28,10 @@ const (
 const (
 	hangFactor = 50              // times the predicted latency
 	hangLeast  = 2 * time.Second // a busy machine makes anything wait for some time
+	// An inference is late after lateFactor times its predicted latency, at least lateLeast. Nobody is given up then: other
+	// processors only serve what the policy would have kept for this one.
+	lateFactor = 4
+	lateLeast  = 10 * time.Millisecond
 )
 
 // never is a time that does not come.
@@ -149,11 +156,12 @@ func (r *run) start(j *job) {
 		return
 	}
 	j.call, j.outside = r.calls[j.rec.Request]
+	predicted := r.model.Levels[level].At(w.index, j.rec.Decision.Clock, 1)
 	hang := r.HangAfter
 	if hang == 0 {
-		hang = max(hangLeast, hangFactor*r.model.Levels[level].At(w.index, j.rec.Decision.Clock, 1))
+		hang = max(hangLeast, hangFactor*predicted)
 	}
-	w.now, w.expires = j, now+hang
+	w.now, w.late, w.expires = j, now+max(lateLeast, lateFactor*predicted), now+hang
 	if level != w.level {
 		r.Logger.Debug("switched", "request", j.rec.Request, "processor", w.name, "from", w.level, "to", level, "reason", j.rec.Decision.Reason)
 	}

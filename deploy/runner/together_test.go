@@ -62,6 +62,7 @@ func TestTogetherIsWhatIsSimulated(t *testing.T) {
 			if d := cmp.Diff(tr.Records, simulated.Trace.Records); d != "" {
 				t.Fatalf("run and simulation differ (-run +simulation):\n%.3000s", d)
 			}
+			checkBusy(t, tr)
 			both := overlaps(tr)
 			t.Logf("%d records, %d decided while another processor served, answered %d and %d", len(tr.Records), both, rep.Processors[0].Answered, rep.Processors[1].Answered)
 			if spec == "qdp" && (both < 100 || rep.Processors[0].Answered == 0 || rep.Processors[1].Answered == 0) {
@@ -121,6 +122,53 @@ func TestTogetherReplays(t *testing.T) {
 	if _, _, again := record(t); !bytes.Equal(file, again) {
 		t.Error("the same run gives other bytes")
 	}
+}
+
+// TestTogetherLate lets one inference of the fast processor take a second: qdp, which expects its end at any moment, would keep what comes for it
+// and the other one idle. It is not given up.
+func TestTogetherLate(t *testing.T) {
+	p := newPair(t, "qdp").overload()
+	p.cfg.Requests, p.cfg.HangAfter, p.cfg.Deadline, p.cfg.Policy.Params = 600, 10*time.Second, 3*time.Second, nil
+	slow := 0
+	for _, s := range p.sessions[1] {
+		base := s.takes()
+		s.takes = func() time.Duration {
+			if slow++; slow == 40 {
+				return time.Second
+			}
+			return base
+		}
+	}
+	p.cfg.Clock = p.clock
+	tr, rep, _ := recordPair(t, p)
+	replay, err := trace.Replay(tr)
+	if err != nil || replay.First != nil {
+		t.Errorf("replay %+v, %v", replay, err)
+	}
+	var from, to time.Duration
+	for _, r := range tr.Records {
+		if r.End-r.Start == time.Second {
+			from, to = r.Start, r.End
+		}
+	}
+	meanwhile, late, after := 0, 0, 0
+	for _, r := range tr.Records {
+		switch {
+		case r.Start > from && r.Start < to && r.Decision.Processor == 0:
+			meanwhile++
+			if r.Decision.Reason == runner.ReasonProcessorLate {
+				late++
+			}
+		case r.Start >= to && r.Decision.Processor == 1 && r.Outcome.Answered():
+			after++
+		}
+	}
+	// An inference of the other one takes 10 to 30 ms.
+	checkBusy(t, tr)
+	if to == 0 || meanwhile < 30 || rep.Failed != 0 || rep.Processors[1].Lost != 0 {
+		t.Errorf("%d served meanwhile, %d of them by the runner's decision, %d afterwards; report %+v", meanwhile, late, after, rep)
+	}
+	t.Logf("%d served meanwhile, %d of them by the runner's decision, %d afterwards", meanwhile, late, after)
 }
 
 // TestTogetherEnds covers the ends of a run: number of requests, time, the policy's exit.

@@ -33,7 +33,8 @@ type worker struct {
 	gone    chan struct{} // closed when the goroutine has ended
 	level   int           // that it served last, -1 before
 	now     *job          // that it has; nil: it is free. Only the loop uses this and what follows.
-	expires time.Duration // when the inference counts as hung
+	late    time.Duration // when the inference counts as late
+	expires time.Duration // when it counts as hung
 	stuck   bool          // it did, and has not ended yet
 }
 

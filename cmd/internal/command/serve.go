@@ -45,9 +45,6 @@ func (o *runOptions) serve(ctx context.Context, c *cli.Context, b *bundle.Bundle
 // and closes all.
 func (o *runOptions) loadBehind(c *cli.Context, pool *runner.Pool, levels []int) func() error {
 	ctx, cancel := context.WithCancel(c.Context)
-	pool.LoadBehind(ctx, func(level int, err error) {
-		fmt.Fprintf(c.App.ErrWriter, "%s: level %d cannot be loaded: %v\n", c.App.Name, level, err)
-		o.health.Raise(runner.Alarm{Reason: runner.ReasonSessionFailed, Detail: err.Error()})
-	}, levels...)
+	pool.LoadBehind(ctx, func(level int, err error) { o.notLoaded(c, level, err) }, levels...)
 	return func() error { cancel(); return pool.Close() }
 }

@@ -159,15 +159,28 @@ func (o *runOptions) loadPool(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime,
 			return nil, nil, errors.Join(err, pool.Close())
 		}
 	}
-	var behind []int
+	return pool, o.loadBehind(c, pool, o.loadLevels(c, pool)), nil
+}
+
+// loadLevels loads the levels of a pool but the first, which is there, and returns those that are to come behind: all of a server,
+// which level 0 answers for meanwhile, and those that there is no room for. A level whose session cannot be made is an alarm;
+// the others serve.
+func (o *runOptions) loadLevels(c *cli.Context, pool *runner.Pool) (behind []int) {
 	for level := 1; level < pool.Len(); level++ {
-		if o.listen != "" || !o.ladder.Admits(level) { // level 0 answers while the others come
+		if o.listen != "" || !o.ladder.Admits(level) {
 			behind = append(behind, level)
 			continue
 		}
 		if err := pool.Load(level); err != nil {
-			return nil, nil, errors.Join(err, pool.Close())
+			o.notLoaded(c, level, err)
+			o.cfg.Notes = append(o.cfg.Notes, "not loaded at the start: "+err.Error())
 		}
 	}
-	return pool, o.loadBehind(c, pool, behind), nil
+	return behind
+}
+
+// notLoaded tells that a level's session could not be made.
+func (o *runOptions) notLoaded(c *cli.Context, level int, err error) {
+	fmt.Fprintf(c.App.ErrWriter, "%s: level %d cannot be loaded: %v\n", c.App.Name, level, err)
+	o.health.Raise(runner.Alarm{Reason: runner.ReasonSessionFailed, Detail: err.Error()})
 }

@@ -64,7 +64,11 @@ func LoadPrepared(ctx context.Context, b *bundle.Bundle, p bundle.Preparation, o
 // from the bundle, which must stay open.
 func LoadPlain(ctx context.Context, b *bundle.Bundle, open func(model []byte) (Session, error)) (*Pool, error) {
 	defer b.Forget()
+	again := false
 	pool := NewPool(len(b.Manifest().Family.Levels), func(level int) (Session, error) {
+		if again { // one level, where memory is short
+			defer b.Forget()
+		}
 		model, err := b.Level(level)
 		if err != nil {
 			return nil, err
@@ -80,5 +84,6 @@ func LoadPlain(ctx context.Context, b *bundle.Bundle, open func(model []byte) (S
 			return nil, errors.Join(err, pool.Close())
 		}
 	}
+	again = true
 	return pool, nil
 }

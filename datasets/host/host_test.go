@@ -245,3 +245,25 @@ func ExampleRead() {
 	// 1.500 GHz 55.0 C
 	// 0
 }
+
+// TestSensorsOfOneName: sensors that share a name are told apart, and keep their names while one of them does not answer.
+func TestSensorsOfOneName(t *testing.T) {
+	m := map[string]string{}
+	zones(m, "acpitz", "27800", "acpitz", "16800", "acpitz", "-274000", "acpitz", "31000")
+	for i := range 2 {
+		dir := fmt.Sprintf("sys/class/hwmon/hwmon%d/", i)
+		m[dir+"name"], m[dir+"in1_label"], m[dir+"in1_input"], m[dir+"curr1_input"] = "ina3221\n", "VDD\n", "5000\n", fmt.Sprintf("%d00\n", i+1)
+	}
+	var names []string
+	s := host.ReadState(tree(m))
+	for _, z := range s.Temperatures {
+		names = append(names, fmt.Sprintf("%s %g", z.Zone, float64(z.Celsius)))
+	}
+	for _, r := range s.Rails {
+		names = append(names, fmt.Sprintf("%s %g", r.Name, float64(r.Watts)))
+	}
+	want := []string{"acpitz 27.8", "acpitz 2 16.8", "acpitz 4 31", "VDD 0.5", "VDD 2 1"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+}

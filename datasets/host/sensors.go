@@ -37,15 +37,28 @@ const (
 	hottest = 250_000
 )
 
+// counted tells names apart that occur more than once: the second "acpitz" of a PC is "acpitz 2".
+type counted map[string]int
+
+func (c counted) unique(name string) string {
+	c[name]++
+	if n := c[name]; n > 1 {
+		return name + " " + strconv.Itoa(n)
+	}
+	return name
+}
+
 func (r reader) temperatures() (out []Temperature) {
+	names := counted{}
 	for _, dir := range r.list("sys/class/thermal", "thermal_zone") {
-		milli, ok := r.number(path.Join(dir, "temp"))
-		if !ok || milli < coldest || milli > hottest {
-			continue
-		}
 		name := r.text(path.Join(dir, "type"))
 		if name == "" {
 			name = clean(path.Base(dir))
+		}
+		name = names.unique(name) // whether it answers or not
+		milli, ok := r.number(path.Join(dir, "temp"))
+		if !ok || milli < coldest || milli > hottest {
+			continue
 		}
 		out = append(out, Temperature{Zone: name, Celsius: unit.Celsius(float64(milli) / 1e3)})
 	}
@@ -54,23 +67,26 @@ func (r reader) temperatures() (out []Temperature) {
 
 // rails reads INA3221 sensors through hwmon (current kernels) and through NVIDIA's own driver (L4T R32).
 func (r reader) rails() (out []Rail) {
+	names := counted{}
 	for _, dir := range r.list("sys/class/hwmon", "hwmon") {
 		if !strings.HasPrefix(r.text(path.Join(dir, "name")), "ina") {
 			continue
 		}
 		for channel := 1; channel <= 3; channel++ {
+			name := names.unique(r.rail(fmt.Sprintf("%s/in%d_label", dir, channel), path.Base(dir), channel))
 			millivolts, okV := r.number(fmt.Sprintf("%s/in%d_input", dir, channel))
 			milliamperes, okA := r.number(fmt.Sprintf("%s/curr%d_input", dir, channel))
 			if okV && okA {
-				out = append(out, r.rail(fmt.Sprintf("%s/in%d_label", dir, channel), path.Base(dir), channel, float64(millivolts)*float64(milliamperes)/1e6))
+				out = append(out, Rail{Name: name, Watts: unit.Watts(float64(millivolts) * float64(milliamperes) / 1e6)})
 			}
 		}
 	}
 	for _, chip := range r.list("sys/bus/i2c/drivers/ina3221x", "") {
 		for _, dir := range r.list(chip, "iio:device") {
 			for channel := range 3 {
+				name := names.unique(r.rail(fmt.Sprintf("%s/rail_name_%d", dir, channel), path.Base(dir), channel))
 				if milliwatts, ok := r.number(fmt.Sprintf("%s/in_power%d_input", dir, channel)); ok {
-					out = append(out, r.rail(fmt.Sprintf("%s/rail_name_%d", dir, channel), path.Base(dir), channel, float64(milliwatts)/1e3))
+					out = append(out, Rail{Name: name, Watts: unit.Watts(float64(milliwatts) / 1e3)})
 				}
 			}
 		}
@@ -78,12 +94,12 @@ func (r reader) rails() (out []Rail) {
 	return out
 }
 
-func (r reader) rail(label, sensor string, channel int, watts float64) Rail {
-	name := r.text(label)
-	if name == "" {
-		name = clean(sensor) + " " + strconv.Itoa(channel)
+// rail returns the name of a channel.
+func (r reader) rail(label, sensor string, channel int) string {
+	if name := r.text(label); name != "" {
+		return name
 	}
-	return Rail{Name: name, Watts: unit.Watts(watts)}
+	return clean(sensor) + " " + strconv.Itoa(channel)
 }
 
 func (r reader) throttling() (out []Throttling) {

@@ -63,14 +63,20 @@ func TestClockColumn(t *testing.T) {
 	}
 }
 
-// The steps that could be had stand in a column of their own, and decisions keep to them, save the caller's.
-func TestStepsColumn(t *testing.T) {
+// stepped is the clocked trace with ranges of steps that could be had.
+func stepped(t testing.TB) *trace.Trace {
 	tr := clocked(t)
 	tr.Header.Steps = true
 	ranges := [][]policy.StepRange{nil, {{}, {Low: 1, High: 2}}, {{}, {Low: 2, High: 2}}}
 	for i := range tr.Records {
 		tr.Records[i].Observation.Steps = ranges[i%len(ranges)]
 	}
+	return tr
+}
+
+// The steps that could be had stand in a column of their own, and decisions keep to them, save the caller's.
+func TestStepsColumn(t *testing.T) {
+	tr := stepped(t)
 	file := text(t, tr)
 	if names := lines(file)[1]; !strings.Contains(names, ",min_accuracy,steps,queue,") {
 		t.Errorf("columns are %s", names)
@@ -99,7 +105,7 @@ func TestStepsColumn(t *testing.T) {
 	} {
 		bad := clocked(t)
 		bad.Header.Steps = true
-		bad.Records[1].Observation.Steps = ranges[1]
+		bad.Records[1].Observation.Steps = []policy.StepRange{{}, {Low: 1, High: 2}}
 		change(bad)
 		var b strings.Builder
 		if _, err := bad.WriteTo(&b); err == nil || !strings.Contains(err.Error(), want) {

@@ -308,6 +308,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte(text(f, tr)))
 	f.Add([]byte(text(f, concurrent(f))))
 	f.Add([]byte(text(f, clocked(f))))
+	f.Add([]byte(text(f, stepped(f))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tr, err := trace.Read("fuzz", bytes.NewReader(data))
 		if tr == nil {

@@ -210,6 +210,8 @@ func (r *run) look(now time.Duration, first bool) {
 			c.at = c.step(h)
 			if c.had.Low == c.had.High {
 				c.allow(c.at, c.at)
+			} else if low, high := c.limits(h); high < int(c.had.High) { // it has become hotter
+				c.allow(low, high)
 			}
 		case c.retry > 0:
 			r.again(now, c, h)

@@ -314,6 +314,29 @@ func TestPlanningWithLostClocks(t *testing.T) {
 	}
 }
 
+// It becomes hotter while clocks are lost to heat: the policy is told at once, and no further alarm is raised.
+func TestClocksHotter(t *testing.T) {
+	fx, b := clocked(t)
+	fx.use(at(1, 3))
+	fx.cfg.Health = runner.NewHealth()
+	fx.cfg.Answer = func(a runner.Answer) {
+		switch a.Request {
+		case 11:
+			b.most = 7.5e8
+		case 14:
+			b.most = 5e8
+		}
+	}
+	rep := fx.run(t)
+	steps := func(i int) policy.StepRange { return fx.memory.records[i].Observation.Steps[0] }
+	if steps(11).High != 3 || steps(13) != (policy.StepRange{Low: 1, High: 2}) || steps(15) != (policy.StepRange{Low: 1, High: 1}) || steps(99) != (policy.StepRange{Low: 1, High: 1}) {
+		t.Errorf("%v, %v, %v, %v could be had", steps(11), steps(13), steps(15), steps(99))
+	}
+	if n := fx.cfg.Health.Count(runner.ReasonClockLost); n != 1 || rep.Clocks[0].Lost != 1 || rep.OnTime != 100 {
+		t.Errorf("%d alarms, report %+v", n, rep)
+	}
+}
+
 // Asking for clocks that fail at once, in every way and for ever, ends nothing.
 func TestClocksNeverThere(t *testing.T) {
 	fx, b := clocked(t)

@@ -129,7 +129,7 @@ func plotFront(c *cli.Context, db string, id int64, familyName, out string) erro
 		Latency:  fmt.Sprintf("latency on %s, %s", run.Table.Point.Device, run.Table.Point.Processor),
 		Accuracy: run.Result.Accuracy,
 		Points:   searchplot.Objectives(run.Result.Front),
-		Notes:    slices.Concat([]string{"latency: " + tableNote(run.Table)}, run.Table.Point.Doubts(), run.Table.Warnings),
+		Notes:    slices.Concat([]string{"latency: " + tableNote(run.Table)}, d.audit, run.Table.Point.Doubts(), run.Table.Warnings),
 	}
 	// The newest family chosen from this very search is drawn, or the one that was asked for.
 	families, err := study.Families(c.Context)

@@ -36,6 +36,7 @@ type doubt struct {
 	meets   []float64          // nil: not asked for, or unknown
 	bars    map[int]search.AccuracyError
 	notes   []string
+	audit   []string // a line about the table's faults, if it has any
 }
 
 // half95 is the half-width of a 95% interval in standard deviations of a normal distribution.
@@ -55,7 +56,7 @@ func doubtOf(ctx context.Context, study *study, run *store.Run, deadline time.Du
 	if note, err := auditNote(table); err != nil {
 		return nil, err
 	} else if note != "" {
-		d.notes = append(d.notes, note)
+		d.audit = []string{note}
 	}
 	front := run.Result.Front
 	var comparer search.Comparer
@@ -299,7 +300,7 @@ func noteDoubt(g *command.Grid, r *search.Result, d *doubt) {
 	if len(d.bars) > 0 {
 		g.Note("+- of accuracy: 95%% interval, 1.96 root mean squared errors of the predictor on networks that it had not seen, in points")
 	}
-	for _, n := range d.notes {
+	for _, n := range slices.Concat(d.audit, d.notes) {
 		g.Note("%s", n)
 	}
 }

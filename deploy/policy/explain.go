@@ -84,10 +84,13 @@ func (p *Alert) explain(o *Observation) []Alternative {
 func (p *QDP) explain(o *Observation) []Alternative {
 	c := p.clone()
 	c.gaps.look(o)
+	if c.wide != nil {
+		c.doubt(o)
+	}
 	c.follow(o)
 	all := byTable(c.model, o, func(level, processor int) time.Duration {
 		if i := c.find(level, processor); i >= 0 {
-			return c.pace[processor].present().times(c.bias[i]).of(c.model.Levels[level].Latency[processor])
+			return c.present(processor).times(c.bias[i]).of(c.model.Levels[level].Latency[processor])
 		}
 		return c.model.Levels[level].Latency[processor]
 	})
@@ -164,7 +167,7 @@ func (p *QDP) clocked(a *Alternative, clock int, value, best int64, slack time.D
 	if a.Clock > 0 && (value == math.MinInt64 || float64(value-best)/float64(unitValue) <= a.Value) {
 		return false
 	}
-	f := p.pace[a.Processor].present().times(p.bias[p.find(a.Level, a.Processor)])
+	f := p.present(a.Processor).times(p.bias[p.find(a.Level, a.Processor)])
 	a.Clock, a.Latency = clock, f.of(p.model.Levels[a.Level].At(a.Processor, clock, 1))
 	if slack != math.MaxInt64 {
 		a.Margin = slack - a.Latency

@@ -68,6 +68,7 @@ type state struct {
 	steps        ranges // clock steps that can be had
 	stale        bool   // options are not up to date
 	row          int    // drops in a row
+	doubts       doubts // about processors that were left alone
 }
 
 var _ Policy = (*QDP)(nil)

@@ -15,6 +15,7 @@ func (p *QDP) Observe(c Completion) {
 	if c.Clock < 0 || c.Clock > p.model.steps(c.Processor) {
 		return
 	}
+	p.believe(&c)
 	changed := p.learn(i, &c)
 	if p.due == 0 {
 		return
@@ -69,7 +70,7 @@ func (p *QDP) prepare() {
 	for i := range p.base {
 		o := p.base[i]
 		l := &p.model.Levels[o.level]
-		f := p.pace[o.processor].present().times(p.bias[i])
+		f := p.present(o.processor).times(p.bias[i])
 		low, high := p.supply.span(p.model, &p.steps, o.processor)
 		for o.clock = low; o.clock <= high; o.clock++ {
 			expected := f.of(l.At(o.processor, o.clock, 1))

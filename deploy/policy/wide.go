@@ -16,6 +16,7 @@ type wide struct {
 	ways    []way
 	share   []int64         // of each processor of the speed of all, in 1/65536
 	busy    []time.Duration // of each processor: expected end of what it serves
+	seen    []seen          // of each of several processors
 	typical int64           // size of a batch, in 1/256
 	fastest int             // of ways
 	only    int16           // the only way to begin with: an index into ways, moveNone: all
@@ -86,6 +87,9 @@ func newWide(m *Model, base []option, e *supply) *wide {
 		w.share = append(w.share, int64(math.Round(float64(f/sum*65536))))
 	}
 	w.busy = make([]time.Duration, len(m.Processors))
+	if processors > 1 {
+		w.seen = make([]seen, len(m.Processors))
+	}
 	return w
 }
 
@@ -97,7 +101,7 @@ func (p *QDP) refreshWide() {
 		y := &w.ways[i]
 		y.clock = p.supply.oneOf(p.model, &p.steps, y.processor, y.rank)
 		l := &p.model.Levels[y.level]
-		pace := p.pace[y.processor].present().times(p.bias[y.base])
+		pace := p.present(y.processor).times(p.bias[y.base])
 		for b := range y.largest {
 			y.latency[b] = max(p.ticks(pace.of(l.At(y.processor, y.clock, b+1)))+1, 1)
 			y.cost[b] = p.supply.cost(l, y.processor, y.clock, b+1)
@@ -112,7 +116,7 @@ func (p *QDP) refreshWide() {
 		l := &p.model.Levels[o.level]
 		b := min(int(w.typical+128)>>8, l.Largest(o.processor))
 		if b > 1 {
-			pace := p.pace[o.processor].present().times(p.bias[p.find(o.level, o.processor)])
+			pace := p.present(o.processor).times(p.bias[p.find(o.level, o.processor)])
 			o.latency = max(p.ticks(pace.of(l.At(o.processor, o.clock, b)))+1, 1)
 			o.cost = p.supply.cost(l, o.processor, o.clock, b) / int64(b)
 			for k, q := range p.noise.knot {
@@ -151,6 +155,7 @@ func (s *spread) chance(latency, slack int64) int64 {
 func (p *QDP) decideWide(o *Observation) Decision {
 	before := p.state
 	p.gaps.look(o)
+	p.doubt(o)
 	p.follow(o)
 	if p.due == 0 {
 		p.due = maxSpan
@@ -205,7 +210,7 @@ func (p *QDP) start(o *Observation, d Decision) Decision {
 	w := p.wide
 	latency := p.model.Levels[d.Level].At(d.Processor, d.Clock, d.Batch)
 	p.supply.ask(p.model, &p.steps, &option{level: d.Level, processor: d.Processor, clock: d.Clock})
-	w.busy[d.Processor] = o.Now + p.pace[d.Processor].present().times(p.bias[p.find(d.Level, d.Processor)]).of(latency)
+	w.busy[d.Processor] = o.Now + p.present(d.Processor).times(p.bias[p.find(d.Level, d.Processor)]).of(latency)
 	w.typical += (int64(d.Size())*256 - w.typical) / 16
 	return d
 }

@@ -145,7 +145,7 @@ func checkProvider(rt *ort.Runtime, p bundle.Processor, serving []bundle.Process
 	case err == nil:
 		f.verdict, f.remedy, f.detail = checkOK, "", fmt.Sprintf("a block ran in %v", unit.Nanos(took))
 		return f
-	case canServeWithout(p, serving, err):
+	case canServeWithout(p, serving):
 		f.verdict, f.remedy = checkWarn, "the other processors serve without it; "+f.remedy
 	}
 	f.detail = err.Error()

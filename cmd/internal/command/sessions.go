@@ -10,6 +10,7 @@ import (
 
 	"github.com/dynofa/dynofa/deploy/bundle"
 	"github.com/dynofa/dynofa/deploy/ort"
+	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/runner"
 )
 
@@ -56,21 +57,24 @@ func (o *runOptions) load(c *cli.Context, b *bundle.Bundle, rt *ort.Runtime, ser
 		}
 		return err
 	}
+	var pools []runner.Processor
 	for _, p := range serving {
 		pool, closePool, err := o.loadPool(c, b, rt, p)
-		if err != nil {
-			if len(serving) > 1 {
-				err = fmt.Errorf("processor %s: %w", p.Name, err)
-			}
+		if err != nil && len(serving) > 1 {
+			err = fmt.Errorf("processor %s: %w", p.Name, err)
+		}
+		switch {
+		case err == nil:
+			closers = append(closers, closePool)
+			pools = append(pools, runner.Processor{Name: p.Name, Pool: pool})
+		case c.Context.Err() == nil && o.canDoWithout(p, serving):
+			o.without(c, runner.ReasonSessionFailed, err)
+		default:
 			return nil, errors.Join(err, closeAll())
 		}
-		closers = append(closers, closePool)
-		if len(serving) == 1 {
-			o.cfg.Pool = pool
-		} else {
-			o.cfg.Processors = append(o.cfg.Processors, runner.Processor{Name: p.Name, Pool: pool})
-		}
 	}
+	o.cfg.Processors = pools // of one alone the run makes the single one that it is
+	o.cfg.Processor = ""
 	ort.Trim()
 	return closeAll, nil
 }
@@ -86,8 +90,8 @@ func (o *runOptions) plain(p bundle.Processor) bool {
 	return o.prepared == plainSessions || p.Provider != "cpu"
 }
 
-// offered returns the processors whose execution provider the library has. What it lacks is an error, unless the bundle has a
-// processor with the CPU's provider, and the user did not ask for the one that is missing: then that is an alarm.
+// offered returns the processors whose execution provider works here. One that the library lacks, or that finds no device, is an error,
+// unless the run can do without.
 func (o *runOptions) offered(c *cli.Context, rt *ort.Runtime, serving []bundle.Processor) ([]bundle.Processor, error) {
 	var have []bundle.Processor
 	for _, p := range serving {
@@ -101,20 +105,30 @@ func (o *runOptions) offered(c *cli.Context, rt *ort.Runtime, serving []bundle.P
 			continue
 		}
 		err = fmt.Errorf("processor %s: %w", p.Name, err)
-		if !canServeWithout(p, serving, err) || o.asked() {
+		if !o.canDoWithout(p, serving) {
 			return nil, err
 		}
-		fmt.Fprintf(c.App.ErrWriter, "%s: %v; the other processors serve without it\n", c.App.Name, err)
-		o.health.Raise(runner.Alarm{Reason: runner.ReasonProviderMissing, Detail: err.Error()})
-		o.cfg.Notes = append(o.cfg.Notes, "served without "+err.Error())
+		o.without(c, runner.ReasonProviderMissing, err)
 	}
 	return have, nil
 }
 
-// canServeWithout reports whether the others of the processors that serve can do without one whose execution provider the library lacks:
-// one of them is the CPU's.
-func canServeWithout(p bundle.Processor, serving []bundle.Processor, err error) bool {
-	return errors.Is(err, ort.ErrProvider) && slices.ContainsFunc(serving, func(o bundle.Processor) bool { return o.Name != p.Name && o.Provider == "cpu" })
+// canServeWithout reports whether the others of the processors that serve can do without one: one of them is the CPU's.
+func canServeWithout(p bundle.Processor, serving []bundle.Processor) bool {
+	return p.Provider != "cpu" && slices.ContainsFunc(serving, func(o bundle.Processor) bool { return o.Name != p.Name && o.Provider == "cpu" })
+}
+
+// canDoWithout reports whether the run goes on without a processor that does not work: if another is the CPU's, and the user did
+// not ask for this one.
+func (o *runOptions) canDoWithout(p bundle.Processor, serving []bundle.Processor) bool {
+	return canServeWithout(p, serving) && !o.asked()
+}
+
+// without says that a processor does not serve.
+func (o *runOptions) without(c *cli.Context, reason policy.Reason, err error) {
+	fmt.Fprintf(c.App.ErrWriter, "%s: %v; the other processors serve without it\n", c.App.Name, err)
+	o.health.Raise(runner.Alarm{Reason: reason, Detail: err.Error()})
+	o.cfg.Notes = append(o.cfg.Notes, "served without "+err.Error())
 }
 
 // loadPool makes the sessions of one processor.

@@ -9,6 +9,7 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
+	"math"
 
 	"golang.org/x/image/bmp"
 )
@@ -101,6 +102,31 @@ func decode(r io.Reader, limits Limits) (image.Image, error) {
 		return nil, fmt.Errorf("%s header says %d x %d, its data %d x %d", c.name, cfg.Width, cfg.Height, b.Dx(), b.Dy())
 	}
 	return img, nil
+}
+
+// Memory returns how many bytes the pixels of an encoded picture take once it is decoded, as its header says; 0 for what Decode
+// refuses by its first bytes.
+func Memory(data []byte) int64 {
+	c, err := sniff(data)
+	if err != nil {
+		return 0
+	}
+	cfg, err := c.config(bytes.NewReader(data))
+	if err != nil || cfg.Width <= 0 || cfg.Height <= 0 {
+		return 0
+	}
+	perPixel := int64(1) // grey and palettes
+	switch cfg.ColorModel {
+	case color.Gray16Model:
+		perPixel = 2
+	case color.YCbCrModel: // without subsampling; while it is decoded a progressive JPEG takes up to five times as much
+		perPixel = 3
+	case color.RGBAModel, color.NRGBAModel, color.CMYKModel:
+		perPixel = 4
+	case color.RGBA64Model, color.NRGBA64Model:
+		perPixel = 8
+	}
+	return int64(cfg.Width) * min(int64(cfg.Height), math.MaxInt64/int64(cfg.Width)/perPixel) * perPixel
 }
 
 func sniff(data []byte) (codec, error) {

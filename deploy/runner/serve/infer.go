@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,8 +26,19 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 		fail(w, &httpError{http.StatusServiceUnavailable, runner.ErrFull})
 		return
 	}
-	q, err := readInfer(r, s.cfg.MaxBody)
+	give := func() {} // back the room of the picture
+	q, err := readInfer(r, s.cfg.MaxBody, func(bytes int64) error {
+		ctx, cancel := context.WithTimeout(r.Context(), s.cfg.Timeout)
+		defer cancel()
+		got, err := s.room.take(ctx, bytes)
+		if err != nil {
+			return &httpError{http.StatusServiceUnavailable, err}
+		}
+		give = got
+		return nil
+	})
 	if err != nil {
+		give()
 		fail(w, err)
 		return
 	}
@@ -40,9 +52,13 @@ func (s *Server) infer(w http.ResponseWriter, r *http.Request) {
 		Fill: func(dst []float32, resolution int) error {
 			return q.picture.fill(dst, resolution, s.makers[resolution])
 		},
-		Done: func(res runner.Result) { done <- result{res, slices.Clone(res.Logits)} },
+		Done: func(res runner.Result) {
+			give()
+			done <- result{res, slices.Clone(res.Logits)}
+		},
 	})
 	if err != nil {
+		give()
 		fail(w, &httpError{http.StatusServiceUnavailable, err})
 		return
 	}

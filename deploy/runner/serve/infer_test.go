@@ -5,12 +5,17 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"image"
 	"image/png"
+	"io"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/dynofa/dynofa/datasets/images"
 	"github.com/dynofa/dynofa/deploy/runner/serve"
@@ -180,4 +185,48 @@ func TestMalformedRequests(t *testing.T) {
 	if status, _, answer := fx.do(t, "POST", inferPath, good); status != 200 {
 		t.Errorf("a good one afterwards: %d %s", status, answer)
 	}
+}
+
+// TestPicturesTakeTurns: pictures that do not fit the memory for them at a time are answered one after the other, and one that never
+// fits alone; who finds no room in time is told to come again.
+func TestPicturesTakeTurns(t *testing.T) {
+	var b bytes.Buffer
+	if err := png.Encode(&b, image.NewNRGBA(image.Rect(0, 0, 600, 600))); err != nil { // 1.4 MiB in memory
+		t.Fatal(err)
+	}
+	body := `{"inputs":[{"name":"image","datatype":"BYTES","shape":[1],"data":["` + base64.StdEncoding.EncodeToString(b.Bytes()) + `"]}]}`
+	ask := func(fx *fixture) (int, string) {
+		resp, err := http.Post(fx.url+inferPath, "application/json", strings.NewReader(body))
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(resp.Body)
+		return resp.StatusCode, resp.Header.Get("Retry-After") + string(text)
+	}
+	fx := start(t, func(c *serve.Config) { c.MaxDecoded = 1 << 20 })
+	var group sync.WaitGroup
+	for range 6 {
+		group.Go(func() {
+			if status, answer := ask(fx); status != http.StatusOK {
+				t.Errorf("%d %s", status, answer)
+			}
+		})
+	}
+	group.Wait()
+	late := start(t, func(c *serve.Config) { c.MaxDecoded, c.Timeout = 1<<20, 400*time.Millisecond })
+	late.networks[1].takes = 1500 * time.Millisecond
+	first := make(chan struct{})
+	go func() {
+		defer close(first)
+		ask(late)
+	}()
+	for late.server.Waiting() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(100 * time.Millisecond) // the first has the room
+	if status, answer := ask(late); status != http.StatusServiceUnavailable || !strings.HasPrefix(answer, "1{") || !strings.Contains(answer, "no room") {
+		t.Errorf("without room: %d %s", status, answer)
+	}
+	<-first
 }

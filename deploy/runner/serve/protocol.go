@@ -68,8 +68,8 @@ func (q *inferRequest) wants(name string) (wanted, inBinary bool) {
 	return false, false
 }
 
-// readInfer reads and checks a request.
-func readInfer(r *http.Request, maxBody int64) (*inferRequest, error) {
+// readInfer reads and checks a request. Before its picture is decoded, room is asked whether there is any for so many bytes.
+func readInfer(r *http.Request, maxBody int64, room func(bytes int64) error) (*inferRequest, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
 		return nil, badRequest("the body cannot be read: %w", err)
@@ -77,11 +77,11 @@ func readInfer(r *http.Request, maxBody int64) (*inferRequest, error) {
 	if int64(len(body)) > maxBody {
 		return nil, &httpError{http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes", maxBody)}
 	}
-	return parseInfer(body, r.Header.Get(headerLength))
+	return parseInfer(body, r.Header.Get(headerLength), room)
 }
 
 // parseInfer reads a body; length is the value of the binary extension's header, "" without.
-func parseInfer(body []byte, length string) (*inferRequest, error) {
+func parseInfer(body []byte, length string, room func(bytes int64) error) (*inferRequest, error) {
 	head, rest := body, []byte(nil)
 	if length != "" {
 		n, err := strconv.ParseUint(length, 10, 31)
@@ -123,7 +123,11 @@ func parseInfer(body []byte, length string) (*inferRequest, error) {
 	case ok:
 		in.binary = append([]byte{}, rest...) // not nil
 	}
-	if q.picture, err = in.decode(); err != nil {
+	in.room = room
+	var unavailable *httpError
+	if q.picture, err = in.decode(); errors.As(err, &unavailable) {
+		return nil, err
+	} else if err != nil {
 		return nil, badRequest("%w", err)
 	}
 	return &q, nil

@@ -34,6 +34,7 @@ type Config struct {
 	Program string // name and version, for metadata and metrics
 
 	MaxBody    int64         // bytes of a request; default 32 MiB
+	MaxDecoded int64         // bytes of decoded pictures at a time, further ones wait, and a larger one until it is alone; default 512 MiB
 	MaxAtOnce  int           // requests for inference at a time, others are refused; default 32
 	Timeout    time.Duration // for reading a request, and again for answering it; default 30 s
 	DrainAfter time.Duration // how long Serve waits for requests under way at its end; default 10 s
@@ -58,6 +59,7 @@ type Server struct {
 		n  map[int]uint64
 	}
 	slots    chan struct{}
+	room     *room
 	makers   map[int]*images.Preprocessor // by resolution; only the run uses them, one at a time
 	draining atomic.Bool
 	began    time.Time
@@ -71,6 +73,9 @@ func New(cfg Config) (*Server, error) {
 	}
 	if cfg.MaxBody == 0 {
 		cfg.MaxBody = 32 << 20
+	}
+	if cfg.MaxDecoded == 0 {
+		cfg.MaxDecoded = 512 << 20
 	}
 	if cfg.MaxAtOnce == 0 {
 		cfg.MaxAtOnce = 32
@@ -87,10 +92,10 @@ func New(cfg Config) (*Server, error) {
 	if !nameForm.MatchString(cfg.Name) || !nameForm.MatchString(cfg.Version) {
 		return nil, fmt.Errorf("serve: model name %.120q or version %.120q: letters, digits, dots, dashes and underscores, please", cfg.Name, cfg.Version)
 	}
-	if cfg.MaxBody < 0 || cfg.MaxAtOnce < 0 || cfg.Timeout < 0 || cfg.DrainAfter < 0 {
+	if cfg.MaxBody < 0 || cfg.MaxDecoded < 0 || cfg.MaxAtOnce < 0 || cfg.Timeout < 0 || cfg.DrainAfter < 0 {
 		return nil, errors.New("serve: a limit is negative")
 	}
-	s := &Server{cfg: cfg, began: time.Now(), slots: make(chan struct{}, cfg.MaxAtOnce), makers: map[int]*images.Preprocessor{}}
+	s := &Server{cfg: cfg, began: time.Now(), room: newRoom(cfg.MaxDecoded), slots: make(chan struct{}, cfg.MaxAtOnce), makers: map[int]*images.Preprocessor{}}
 	s.codes.n = map[int]uint64{}
 	run := &s.cfg.Run
 	s.inbox = runner.NewInbox(cfg.MaxAtOnce, run.Clock)

@@ -24,6 +24,7 @@ type tensor struct {
 	Data       json.RawMessage `json:"data"`
 
 	binary []byte // of the binary extension, nil without
+	room   func(bytes int64) error
 }
 
 // parameters are a message's; values are text, numbers or booleans.
@@ -74,6 +75,9 @@ func (t *tensor) read() (*picture, error) {
 	case t.Name == inputImage && t.Datatype == "BYTES":
 		data, err := t.bytes()
 		if err != nil {
+			return nil, err
+		}
+		if err := t.room(images.Memory(data)); err != nil {
 			return nil, err
 		}
 		img, err := images.Decode("request", bytes.NewReader(data), images.Limits{})

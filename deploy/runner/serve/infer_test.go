@@ -191,7 +191,7 @@ func TestMalformedRequests(t *testing.T) {
 // fits alone; who finds no room in time is told to come again.
 func TestPicturesTakeTurns(t *testing.T) {
 	var b bytes.Buffer
-	if err := png.Encode(&b, image.NewNRGBA(image.Rect(0, 0, 600, 600))); err != nil { // 1.4 MiB in memory
+	if err := png.Encode(&b, image.NewNRGBA(image.Rect(0, 0, 300, 300))); err != nil { // 0.3 MiB in memory, one at a time below
 		t.Fatal(err)
 	}
 	body := `{"inputs":[{"name":"image","datatype":"BYTES","shape":[1],"data":["` + base64.StdEncoding.EncodeToString(b.Bytes()) + `"]}]}`
@@ -215,7 +215,7 @@ func TestPicturesTakeTurns(t *testing.T) {
 	}
 	group.Wait()
 	late := start(t, func(c *serve.Config) { c.MaxDecoded, c.Timeout = 1<<20, 400*time.Millisecond })
-	late.networks[1].takes = 1500 * time.Millisecond
+	late.networks[1].takes = 800 * time.Millisecond
 	first := make(chan struct{})
 	go func() {
 		defer close(first)

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -20,21 +19,24 @@ import (
 	"github.com/dynofa/dynofa/search/family"
 )
 
-// clockedBundle is tinyBundle with three clock steps of the CPU and a policy that chooses among them.
-func clockedBundle(t *testing.T) string {
+// clockedBundle is a bundle with three clock steps of each processor and a policy that chooses among them.
+func clockedBundle(t *testing.T, of string) string {
 	t.Helper()
-	b, err := bundle.Open(tinyBundle(t))
+	b, err := bundle.Open(of)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
 	f := b.Manifest().Family
-	f.Clocks = []family.Clocks{{Processor: "cpu", Steps: []unit.Hertz{600e6, 1e9, 1.5e9}, Effect: time.Millisecond, Source: "made up for a test"}}
-	for i := range f.Levels {
-		l := &f.Levels[i].Latencies[0]
-		for k, s := range f.Clocks[0].Steps {
-			slower := 1.5e9 / float64(s)
-			l.Points = append(l.Points, family.Point{Latency: l.Latency * unit.Nanoseconds(slower), Energy: unit.Joules(float64(k+1) * float64(l.Latency) / 1e9)})
+	for k, name := range f.Processors() {
+		clocks := family.Clocks{Processor: name, Steps: []unit.Hertz{600e6, 1e9, 1.5e9}, Effect: time.Millisecond, Source: "made up for a test"}
+		f.Clocks = append(f.Clocks, clocks)
+		for i := range f.Levels {
+			l := &f.Levels[i].Latencies[k]
+			for j, s := range clocks.Steps {
+				slower := 1.5e9 / float64(s)
+				l.Points = append(l.Points, family.Point{Latency: l.Latency * unit.Nanoseconds(slower), Energy: unit.Joules(float64(j+1) * float64(l.Latency) / 1e9)})
+			}
 		}
 	}
 	s, err := f.Supernet()
@@ -115,7 +117,7 @@ func needRuntime(t *testing.T) {
 // clocks are set, the trace says which, replays, and what was there is there again in the end.
 func TestRunSetsClocks(t *testing.T) {
 	needRuntime(t)
-	dir, cache := clockedBundle(t), t.TempDir()
+	dir, cache := clockedBundle(t, tinyBundle(t)), t.TempDir()
 	for name, c := range map[string]struct {
 		files      map[string]string
 		args       []string
@@ -150,14 +152,7 @@ func TestRunSetsClocks(t *testing.T) {
 			if after := contents(t, root); after != before {
 				t.Errorf("left behind\n%s\nof\n%s", after, before)
 			}
-			text, err := os.ReadFile(record)
-			if err != nil {
-				t.Fatal(err)
-			}
-			tr, err := trace.Read(record, bytes.NewReader(text))
-			if err != nil {
-				t.Fatal(err)
-			}
+			tr := readTrace(t, record)
 			report, err := trace.Replay(tr)
 			if err != nil || report.Equal != report.N || (report.Overridden > 0) != c.overridden || len(tr.Records) != 15 {
 				t.Errorf("replay %+v, %v", report, err)
@@ -174,11 +169,45 @@ func TestRunSetsClocks(t *testing.T) {
 	}
 }
 
+// The clocks of two processors that serve at the same time are set, each on its own, and put back.
+func TestRunSetsClocksOfTwo(t *testing.T) {
+	needRuntime(t)
+	dir, root, tmp := clockedBundle(t, pairBundle(t)), boardFiles(t, nil), t.TempDir()
+	gpu := filepath.Join(root, "sys/class/devfreq/17000000.gv11b")
+	if err := os.MkdirAll(gpu, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"governor": "nvhost_podgov", "cur_freq": "600000000", "min_freq": "600000000", "max_freq": "1500000000"} {
+		if err := os.WriteFile(filepath.Join(gpu, name), []byte(text+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, record := contents(t, root), filepath.Join(tmp, "run.csv")
+	code, out, errs := runIn(t.Context(), "run", dir, "--ep", "gpu=cpu", "--images", "builtin", "--requests", "200", "--arrivals", "poisson", "--period", "2ms", "--deadline", "30ms", "--prepared", tmp,
+		"--system", root, "--clocks", "set", "--trace", record)
+	if code != ExitOK || !strings.Contains(out, "clock of cpu: asked for") || !strings.Contains(out, "clock of gpu: asked for") || strings.Contains(errs, "clock-") {
+		t.Fatalf("exit code %d\n%s\n%s", code, out, errs)
+	}
+	if after := contents(t, root); after != before {
+		t.Errorf("left behind\n%s\nof\n%s", after, before)
+	}
+	tr := readTrace(t, record)
+	var below [2]int
+	for _, r := range tr.Records {
+		if d := r.Decision; d.Clock > 0 && d.Clock < 3 {
+			below[d.Processor]++
+		}
+	}
+	if report, err := trace.Replay(tr); err != nil || report.Equal != report.N || report.N < 150 || below[0]+below[1] == 0 || len(tr.Records[0].Observation.Steps) != 2 {
+		t.Errorf("%v below the top clock, replay %+v, %v", below, report, err)
+	}
+}
+
 // A run that is interrupted puts clocks back, too, and so does one that ends in an error.
 func TestInterruptedRunRestoresClocks(t *testing.T) {
 	needRuntime(t)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	dir, root := clockedBundle(t), boardFiles(t, nil)
+	dir, root := clockedBundle(t, tinyBundle(t)), boardFiles(t, nil)
 	before := contents(t, root)
 	for name, args := range map[string][]string{"interrupted": nil, "failed": {"--trace", "/dev/full"}} {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -211,7 +240,7 @@ func TestInterruptedRunRestoresClocks(t *testing.T) {
 func TestPowerModeWhileClocksAreSet(t *testing.T) {
 	needRuntime(t)
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	dir, root, tmp := clockedBundle(t), boardFiles(t, nil), t.TempDir()
+	dir, root, tmp := clockedBundle(t, tinyBundle(t)), boardFiles(t, nil), t.TempDir()
 	profile, control, record := filepath.Join(root, "sys/firmware/acpi/platform_profile"), filepath.Join(tmp, "control.json"), filepath.Join(tmp, "run.csv")
 	governor, most := filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy0/scaling_governor"), filepath.Join(root, "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq")
 	if err := os.MkdirAll(filepath.Dir(profile), 0o755); err != nil {
@@ -257,14 +286,7 @@ func TestPowerModeWhileClocksAreSet(t *testing.T) {
 	if code != ExitOK || read(governor) != "ondemand" || read(profile) != "low-power" || read(most) != "1000000" {
 		t.Errorf("exit code %d, governor %s, profile %s, most %s\n%s", code, read(governor), read(profile), read(most), out.String())
 	}
-	text, err := os.ReadFile(record)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr, err := trace.Read(record, bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tr := readTrace(t, record)
 	first, last := tr.Records[0].Observation.Steps[0], tr.Records[len(tr.Records)-1].Observation.Steps[0]
 	if first.High != 3 || last.High != 2 {
 		t.Errorf("steps %v could be had at first, %v in the end", first, last)

@@ -49,7 +49,7 @@ func TestSimNoise(t *testing.T) {
 	}
 	write(line)
 	succeed(t, "sim", "compare", "--db", filepath.Join(dir, "s.db"), "--scenario", scenario, "--policy", "static:2")
-	if code, _, stderr := dynofa(t, "sim", "noise", trace, "--quantile", "2"); code != command.ExitFailure || !strings.Contains(stderr, "quantile") {
+	if code, _, stderr := dynofa(t, "sim", "noise", trace, "--quantile", "2"); code != command.ExitUsage || !strings.Contains(stderr, "quantile") {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
 }

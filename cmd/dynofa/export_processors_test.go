@@ -1,7 +1,9 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +70,12 @@ func TestExportForProcessors(t *testing.T) {
 		}
 		if d := cmp.Diff(c.want, b.Manifest().Serving()); d != "" {
 			t.Errorf("%s: %s", c.args, d)
+		}
+		// The service may reach the devices of a GPU if one of the processors needs them.
+		unit, err := os.ReadFile(filepath.Join(out, "dynofa.service"))
+		devices := slices.ContainsFunc(c.want, func(p bundle.Processor) bool { return p.Provider != "cpu" })
+		if err != nil || strings.Contains(string(unit), "SupplementaryGroups=video") != devices {
+			t.Errorf("%s: devices %v, %v, unit\n%s", c.args, devices, err, unit)
 		}
 		if strings.Contains(printed, "alone") != (c.note != "") || !strings.Contains(printed, c.note) {
 			t.Errorf("%s: printed\n%s", c.args, printed)

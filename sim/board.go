@@ -13,6 +13,7 @@ import (
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/deploy/policy"
 	"github.com/dynofa/dynofa/deploy/trace"
+	"github.com/dynofa/dynofa/lut"
 	"github.com/dynofa/dynofa/search/family"
 	"github.com/dynofa/dynofa/sim/des"
 	"github.com/dynofa/dynofa/sim/platform"
@@ -32,6 +33,7 @@ type Point struct {
 	Processor string
 	Clock     unit.Hertz
 	Latency   []time.Duration // by level
+	Origin    lut.Origin      // of these; empty: not said
 }
 
 // boardRun is one or several applications on one board.

@@ -120,7 +120,11 @@ func describePoints(b *board.Board, p *board.Processor, points []Point) string {
 	var clocks []string
 	for _, point := range points {
 		if point.Processor == p.Name {
-			clocks = append(clocks, point.Clock.String())
+			text := point.Clock.String()
+			if point.Origin != "" {
+				text += " (" + string(point.Origin) + ")"
+			}
+			clocks = append(clocks, text)
 		}
 	}
 	text := "models of latency and power of board " + b.Name

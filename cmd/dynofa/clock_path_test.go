@@ -62,7 +62,7 @@ func clockPath(t *testing.T, db string) {
 	}
 	defer opened.Close()
 	clocks := opened.Manifest().Family.ClocksOf("cpu")
-	if clocks == nil || len(clocks.Steps) != 10 || !strings.Contains(clocks.Source, "latencies by tables at 600.0 MHz, 1.000 GHz, 1.500 GHz") || !strings.Contains(clocks.Source, "at once is assumed") {
+	if clocks == nil || len(clocks.Steps) != 10 || !strings.Contains(clocks.Source, "latencies by tables at 600.0 MHz (modelled), 1.000 GHz (modelled), 1.500 GHz (measured)") || !strings.Contains(clocks.Source, "at once is assumed") {
 		t.Fatalf("the bundle has clocks %+v", clocks)
 	}
 	for _, p := range points { // as in the tables, but for rounding

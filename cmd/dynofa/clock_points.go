@@ -49,7 +49,7 @@ func studyPoints(ctx context.Context, path string, f *family.Family) ([]sim.Poin
 				return nil, err
 			}
 			if latency != nil {
-				own = append(own, sim.Point{Processor: processor, Clock: clock, Latency: latency})
+				own = append(own, sim.Point{Processor: processor, Clock: clock, Latency: latency, Origin: info.Origin})
 			}
 		}
 		slices.SortFunc(own, func(a, b sim.Point) int { return int(a.Clock - b.Clock) })

@@ -131,6 +131,7 @@ func TestRunSetsClocks(t *testing.T) {
 			"in force 1.000 ms after it is asked for, as the bundle says, not measured here; operating points: made up for a test"}},
 		"set without userspace": {files: map[string]string{"scaling_setspeed": "-"}, args: []string{"--clocks", "set"}, clock: 1, said: []string{"asked for 2 times"}},
 		"within limits":         {files: map[string]string{"scaling_min_freq": "1000000"}, args: []string{"--clocks", "set"}, clock: 2, said: []string{"at 1.000 GHz in the end"}},
+		"another policy":        {args: []string{"--clocks", "set", "--policy", "slack"}, said: []string{"the policy chooses no clocks, so none was set"}},
 		"refused": {files: map[string]string{"scaling_setspeed": "-", "scaling_min_freq": "/"}, args: []string{"--clocks", "set"}, clock: 3, overridden: true,
 			said: []string{"reason=runner-clock-denied", "is a directory", "lost 1 times"}},
 		"nothing there": {files: map[string]string{"cpuinfo_max_freq": "-", "scaling_max_freq": "-", "scaling_min_freq": "-", "scaling_setspeed": "-"}, args: []string{"--clocks", "set"}, clock: 3, overridden: true,

@@ -347,6 +347,9 @@ func (o *runOptions) record(c *cli.Context, schedule load.Schedule, do func(cont
 	}
 	if report != nil {
 		report.Notes = append(report.Notes, w.notes()...)
+		if o.clocks == setClocks && len(report.Clocks) == 0 {
+			report.Notes = append(report.Notes, "the policy chooses no clocks, so none was set")
+		}
 	}
 	return report, err
 }

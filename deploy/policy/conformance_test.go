@@ -37,7 +37,7 @@ var conforming = []struct {
 	{"static-drop", map[string]string{"margin": "1h"}},
 	{"qdp", nil},
 	{"qdp", map[string]string{"drops": "100", "hopeless": "drop", "labels": "0", "miss_target": "0.1%", "switch_cost": "1%"}},
-	{"qdp", map[string]string{"energy": "50%", "drops": "3", "caution": "20%"}},
+	{"qdp", map[string]string{"energy": "50%", "drops": "3", "doubt": "2"}},
 	{"qdp", map[string]string{"drops": "0", "price": "3", "floor_price": "2", "labels": "100000"}},
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"math"
 	"math/bits"
 	"time"
 )
@@ -25,6 +26,7 @@ type gaps struct {
 
 	mass  [reach]int64 // by cells; what is missing to total is beyond
 	total int64
+	doubt float64         // relative standard error of the mean gap
 	stale bool            // mass is not up to date
 	share [gapCount]share // of each of the ring in mass
 	due   time.Duration   // that all shares are for, 0: they are not up to date
@@ -97,6 +99,7 @@ func (g *gaps) closed() bool {
 // with mean due. Where the ring is full it only replaces what left by what came.
 func (g *gaps) refresh(due time.Duration) {
 	g.stale = false
+	defer g.estimate()
 	switch {
 	case g.closed():
 		clear(g.mass[:])
@@ -129,6 +132,25 @@ func (g *gaps) refresh(due time.Duration) {
 			g.mass[i] += part / 64
 			left -= part
 		}
+	}
+}
+
+// estimate computes doubt from the law; what is beyond it counts as reach.
+func (g *gaps) estimate() {
+	var sum, squares int64 // of cells
+	rest := g.total
+	for k, m := range g.mass {
+		rest -= m
+		sum += int64(k) * m
+		squares += int64(k*k) * m
+	}
+	sum += rest * reach
+	squares += rest * reach * reach
+	g.doubt = 0
+	if sum > 0 {
+		mean := float64(sum) / float64(g.total)
+		variance := float64(squares)/float64(g.total) - float64(mean*mean)
+		g.doubt = math.Sqrt(max(variance, 0)*gapUnit/float64(g.total)) / mean
 	}
 }
 

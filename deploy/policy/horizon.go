@@ -35,8 +35,9 @@ const (
 	lanes     = 4                         // cells that are computed together
 )
 
-// sweep improves the values once. Without drops a hopeless head takes the time of the fastest option.
-func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
+// sweep improves the values once, and returns by how much one of them changed at most. Without drops a hopeless head takes
+// the time of the fastest option.
+func (v *values) sweep(s options, limit int64, drops bool, law *gaps) (change int64) {
 	v.turn()
 	longest := min(waits+int(s[len(s)-1].latency/cellTicks)+1, reach)
 	for x := 0; x <= longest; x += lanes {
@@ -76,9 +77,12 @@ func (v *values) sweep(s options, limit int64, drops bool, law *gaps) {
 	}
 	v.gain = best[0]
 	for i, b := range best {
-		v.h[i] = b - v.gain
+		h := b - v.gain
+		change = max(change, h-v.h[i], v.h[i]-h)
+		v.h[i] = h
 	}
 	v.turn()
+	return change
 }
 
 // turn brings backwards up to date.

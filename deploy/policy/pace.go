@@ -5,7 +5,7 @@ package policy
 //
 // A change is told from noise by the band that the noise was seen to keep. A ratio above it counts at
 // once, as long as the next one does not show that it was an outlier; the next one that is above it too
-// makes it a change. Below the band it takes two in a row. A change within the band shows as a run of
+// makes it a change. Below the band it takes two in a row. If the two differ by more than noise, the later one counts. A change within the band shows as a run of
 // ratios that are all among the highest, or all among the lowest, of those that noise produced.
 type pace struct {
 	centre  factor
@@ -55,6 +55,9 @@ func (p *pace) observe(r, band, high, low factor) (v verdict) {
 	held := p.held
 	if p.pending != 0 {
 		if p.pending == side {
+			if x := r.over(held); x > band || x.times(band) < unity {
+				held = r // the change fell into the inference before
+			}
 			p.restart((held + r) / 2)
 			v.change = true
 			return v

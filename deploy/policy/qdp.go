@@ -12,9 +12,10 @@ import (
 // process for those that are to come.
 //
 // What it maximises is the sum over requests of the accuracy of their level times the probability to be
-// on time, plus a price for being on time and less a cost per switch, which are 0 by default. Of what a
-// level is worth more than the fastest a share is not counted where the head is concerned: what a slower
-// inference brings is known, what it costs those that come rests on a law that was estimated. It knows
+// on time, plus a price for being on time and less a cost per switch, which are 0 by default. With the parameter
+// doubt a share of what a level is worth more than the fastest is not counted where the head is concerned: what a slower
+// inference brings is known, what it costs those that come rests on a law that was estimated. The less is known of the
+// gaps, and the more they scatter, the larger it is; it is next to nothing for a camera. It knows
 //
 //   - the law of the gaps between arrivals: the last 256 (see gaps);
 //   - by what factor each processor is slower than the table at present (see pace), and each level's own
@@ -30,8 +31,10 @@ import (
 // time (see values), so it falls back to a table of levels by slack. The table is iterated in
 // Observe, never in Decide.
 //
-// A head that every level would miss is served at the fastest, unless others wait and profit (or
-// hopeless says so): then it is given up, but no more than drops in a row.
+// A head that every level would miss is served at the fastest, unless others wait and profit: then it is given up, but no
+// more than drops in a row. With hopeless=drop a head that waits alone is given up too, where that is worth more than its
+// chance. But where next to nothing would be in time any more, and after many drops in a row, a head that would be in time by
+// the table is served, to see whether what slows down has gone (see probes).
 //
 // Everything is counted in integers or computed with rounded operations, so it decides alike on every
 // machine. A decision takes time bounded by the parameter labels.
@@ -42,12 +45,14 @@ type QDP struct {
 	trials  []uint8  // of base: ratios that went into the bias, at most slowPace
 	options options  // at present
 	late    option   // the fastest at present
+	swift   int64    // ticks that the fastest takes by the table
 	pace    []pace   // by processor
 	noise   spread
 	values  values
 	plan    plan
 	wide    *wide // nil with one processor and no batches
 	state
+	rest int   // inferences until the values are improved again
 	only int16 // the only first step to be considered, moveNone: all are
 
 	supply supply // what energy costs, and clocks
@@ -56,7 +61,7 @@ type QDP struct {
 	strict         bool // hopeless requests are given up when alone too
 	price, penalty int64
 	switching      int64
-	caution        int64 // of 1024
+	unsure         float64 // standard errors of the mean gap that are taken off
 }
 
 // state is what looking at an observation changes, but for what is computed from it.
@@ -81,9 +86,13 @@ const (
 )
 
 const (
-	sweeps      = 2 // of the values after an inference
-	sweepsAfter = 8 // after a change
+	sweepsAfter = 8 // of the values after a change
 	sweepsFirst = 24
+	calm        = unitValue >> 7 // a sweep that changes no value by more is followed by
+	calmFor     = 3              // inferences without one
+
+	probeAfter  = 16      // drops in a row
+	probeChance = 1 << 12 // of 2^16
 )
 
 var qdpEntry = entry{
@@ -94,12 +103,12 @@ var qdpEntry = entry{
 		Fidelity: "A method of our own. That the value of the waiting time is a Markov decision process follows from Lindley's recursion; " +
 			"the planner is the hindsight optimum's dynamic programme on what is known. No published policy looks at arrivals.",
 		Params: []Param{
-			{"caution", "0%", "share of what a level is worth more than the fastest that is not counted for the head, 0% to 100%"},
+			{"doubt", "0", "standard errors of the mean gap, relative to it, that are taken off what a level is worth more than the fastest where the head is concerned, 0 to 100"},
 			{"drops", "1", "requests that may be given up in a row, 0 to 1000000"},
 			{"energy", "0", "what a joule costs in accuracy, as a share such as 2%, 0 to 1000; above 0 the policy chooses the clock too, where the family has operating points"},
 			{"floor_price", "0", "what a level costs per missing accuracy, as a multiple of what it lacks, 0 to 100"},
 			{"hopeless", "serve", "what becomes of a request that every level would miss while no other waits: serve or drop"},
-			{"labels", "1024", "labels that a plan may expand before it falls back to the table, 0 to 100000"},
+			{"labels", "512", "labels that a plan may expand before it falls back to the table, 0 to 100000"},
 			{"miss_target", "0", "probability to be late that no level may exceed where the fastest does not, 0% to 50%; 0%: no bound"},
 			{"price", "0", "what an answer in time is worth beside its accuracy, 0 to 100"},
 			{"processor", "", "the only processor that serves; by default all of the model's"},
@@ -113,7 +122,7 @@ var qdpEntry = entry{
 			strict:    s.choice("hopeless", "serve", "drop") == 1,
 			price:     toValue(s.ratio("price", 0, 100)),
 			penalty:   int64(math.Round(float64(s.ratio("floor_price", 0, 100) * 1024))),
-			caution:   int64(s.ratio("caution", 0, 1) * 1024),
+			unsure:    s.ratio("doubt", 0, 100),
 			switching: toValue(s.ratio("switch_cost", 0, 1)),
 			pace:      make([]pace, len(m.Processors)),
 			only:      moveNone,
@@ -312,12 +321,12 @@ func (p *QDP) lay(o *Observation) {
 		if i == 0 {
 			_, served := p.options.reward(0, min(m.slack, m.limit)-p.plan.lag[0])
 			hopeless := !served
-			m.drop = p.row < p.drops && (o.Waiting > 1 || hopeless && p.strict)
+			m.drop = p.row < p.drops && (o.Waiting > 1 || p.strict) && !p.probes(m.slack)
 			m.late = hopeless
 		}
 		m.only = moveNone
 		if i == 0 {
-			m.only, m.caution = p.only, p.caution
+			m.only, m.caution = p.only, p.caution()
 		}
 		step := switching
 		if i == 0 && loaded < 0 && o.Level < 0 {
@@ -326,6 +335,16 @@ func (p *QDP) lay(o *Observation) {
 		p.plan.expand(p.options, m, step)
 	}
 }
+
+// probes reports whether a request is served although it may hardly be in time, to see whether that is still so: by the table
+// it would be, and hardly any would be at present, even without waiting, or many were given up in a row. Otherwise nothing might
+// be served ever again, and nothing learned.
+func (p *QDP) probes(slack int64) bool {
+	return slack >= p.swift && (p.row >= probeAfter || p.noise.chance(p.late.latency, min(dueTicks, p.limit)) < probeChance)
+}
+
+// caution returns the share of what a level is worth more than the fastest that is not counted for the head, of 1024.
+func (p *QDP) caution() int64 { return int64(min(float64(p.unsure*p.gaps.doubt), 1) * 1024) }
 
 // best values the labels by what comes behind them.
 func (p *QDP) best(o *Observation) (best label, value int64) {
@@ -338,54 +357,4 @@ func (p *QDP) best(o *Observation) (best label, value int64) {
 		}
 	}
 	return best, value
-}
-
-// look prepares what is known about the next arrival.
-func (p *QDP) look(o *Observation) {
-	l := &p.plan
-	l.known, l.rest = [len(l.known)]bool{}, 0
-	since := p.ticks(min(max(o.Now-p.gaps.last, 0), maxSpan))
-	l.from = int((since + cellTicks/2) / cellTicks)
-	if l.from < reach {
-		l.rest = p.gaps.total
-		for _, m := range p.gaps.mass[:l.from] {
-			l.rest -= m
-		}
-	}
-}
-
-// behind returns the value of everything behind the requests that are planned, if the processor is
-// free in t ticks.
-func (p *QDP) behind(o *Observation, t int64) int64 {
-	l := &p.plan
-	if l.depth < len(o.Queue) {
-		r := &o.Queue[l.depth]
-		if r.Deadline == 0 {
-			return 0
-		}
-		return p.values.at(dueTicks - (p.slack(r, o.Now) - t))
-	}
-	if o.Waiting > l.depth {
-		return p.values.after(t + p.ticks(max(o.Now-o.Queue[l.depth-1].Arrival, 0)))
-	}
-	if l.rest*64 <= p.gaps.total { // longer than any gap seen: the past says nothing
-		return p.values.after(t)
-	}
-	i := int(t / cellTicks)
-	if i >= reach {
-		return p.soon(reach)
-	}
-	low, high := p.soon(i), p.soon(i+1)
-	return low + (high-low)*(t%cellTicks)/cellTicks
-}
-
-// soon returns the value of the next arrival if the processor is free in so many cells.
-func (p *QDP) soon(cells int) int64 {
-	l := &p.plan
-	group := cells / lanes
-	if !l.known[group] {
-		l.arrivals[group] = p.values.next(group*lanes+l.from, l.from, l.rest, &p.gaps.mass)
-		l.known[group] = true
-	}
-	return l.arrivals[group][cells%lanes]
 }

@@ -157,8 +157,11 @@ func TestPaceSteps(t *testing.T) {
 		t.Error("two slow inferences are no change")
 	}
 	near("after the step", 1.51)
+	observe(1.8)
+	observe(2.3)
+	near("after a step in the middle of an inference", 2.3)
 	observe(1)
-	near("after one fast inference", 1.51)
+	near("after one fast inference", 2.3)
 	observe(1)
 	near("after two", 1)
 	for range 6 {

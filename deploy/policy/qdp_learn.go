@@ -24,11 +24,14 @@ func (p *QDP) Observe(c Completion) {
 	if p.gaps.stale {
 		p.gaps.refresh(p.due)
 	}
-	n := sweeps
-	if changed {
-		n = sweepsAfter
+	switch {
+	case changed:
+		p.iterate(sweepsAfter)
+	case p.rest > 0:
+		p.rest--
+	case p.iterate(1) < calm:
+		p.rest = calmFor
 	}
-	p.iterate(n)
 }
 
 func (p *QDP) find(level, processor int) int {
@@ -54,7 +57,7 @@ func (p *QDP) learn(i int, c *Completion) bool {
 	if v.noise > 0 {
 		n.add(v.noise)
 		p.trials[i] = min(p.trials[i]+1, slowPace)
-		p.bias[i] = min(max(moved(p.bias[i], p.bias[i].times(v.noise), max(uint64(p.trials[i]), 8)), unity/2), 2*unity)
+		p.bias[i] = min(max(moved(p.bias[i], p.bias[i].times(v.noise), max(uint64(p.trials[i]), 16)), unity/2), 2*unity)
 	}
 	n.refresh()
 	p.stale = true
@@ -66,7 +69,7 @@ func (p *QDP) prepare() {
 	p.stale = false
 	s := p.options[:0]
 	p.late = option{}
-	shortest := time.Duration(math.MaxInt64)
+	shortest, swift := time.Duration(math.MaxInt64), time.Duration(math.MaxInt64)
 	for i := range p.base {
 		o := p.base[i]
 		l := &p.model.Levels[o.level]
@@ -74,6 +77,7 @@ func (p *QDP) prepare() {
 		low, high := p.supply.span(p.model, &p.steps, o.processor)
 		for o.clock = low; o.clock <= high; o.clock++ {
 			expected := f.of(l.At(o.processor, o.clock, 1))
+			swift = min(swift, p.bias[i].of(l.At(o.processor, o.clock, 1)))
 			o.latency = max(p.ticks(expected)+1, 1)
 			o.cost = p.supply.cost(l, o.processor, o.clock, 1)
 			if expected < shortest {
@@ -83,6 +87,7 @@ func (p *QDP) prepare() {
 			s = s.insert(o)
 		}
 	}
+	p.swift = p.ticks(swift)
 	if p.supply.chooses() {
 		s = s.within(dueTicks)
 	}
@@ -108,8 +113,10 @@ func (p *QDP) worth(l *LevelModel) int64 {
 	return value
 }
 
-func (p *QDP) iterate(n int) {
+// iterate improves the values so many times, and returns by how much the last time changed one of them at most.
+func (p *QDP) iterate(n int) (change int64) {
 	for range n {
-		p.values.sweep(p.options, p.limit, p.drops > 0, &p.gaps)
+		change = p.values.sweep(p.options, p.limit, p.drops > 0, &p.gaps)
 	}
+	return change
 }

@@ -204,7 +204,7 @@ func TestDecisionsAreTheSameEverywhere(t *testing.T) {
 }
 
 const (
-	goldenQDP            = 0x8c48d3ffee8829bb
+	goldenQDP            = 0x4b143cce51fddfb5
 	goldenAlert          = 0x97f9e6828bf7788f
 	goldenModelSwitching = 0xdbaddc5d4c40f09
 )

@@ -28,7 +28,7 @@ type wide struct {
 const (
 	wideLabels     = 20
 	wideProcessors = 4 // that one policy uses; further ones are left alone
-	wideBudget     = 4 // labels that one of a wide plan counts for
+	wideBudget     = 2 // labels that one of a wide plan counts for
 )
 
 // way is a level on a processor with its batches, as it is at present.
@@ -262,7 +262,7 @@ func (p *QDP) expandWide(o *Observation, i, k int) (expanded int) {
 	l := w.sets[i][k]
 	slack := p.slack(&o.Queue[i], o.Now)
 	left := len(o.Queue) - i
-	any := false
+	any, caution := false, p.caution()
 	for j := range w.ways {
 		y := &w.ways[j]
 		if i == 0 && w.only != moveNone && w.only != int16(j) {
@@ -291,7 +291,7 @@ func (p *QDP) expandWide(o *Observation, i, k int) (expanded int) {
 			if i == 0 {
 				next.first, next.batch = int16(j), int8(b)
 				if more := y.value - y.cost[0] - w.ways[w.fastest].value + w.ways[w.fastest].cost[0]; more > 0 {
-					next.u -= int64(b) * (more >> 10 * p.caution)
+					next.u -= int64(b) * (more >> 10 * caution)
 				}
 			}
 			p.keepWide(o, i+b, &next)
@@ -299,7 +299,7 @@ func (p *QDP) expandWide(o *Observation, i, k int) (expanded int) {
 	}
 	drop, late := p.drops > 0, p.drops == 0
 	if i == 0 {
-		drop = p.row < p.drops && (o.Waiting > 1 || !any && p.strict)
+		drop = p.row < p.drops && (o.Waiting > 1 || p.strict) && !p.probes(slack)
 		late = !any
 		if w.only != moveNone {
 			drop, late = w.only == moveDrop && drop, false

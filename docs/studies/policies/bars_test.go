@@ -104,7 +104,7 @@ func recovery(r *sim.Result, p traffic.Profile) int {
 }
 
 // oneSetting are the parameters of qdpSetting.
-var oneSetting = map[string]string{"drops": "1000000", "hopeless": "drop", "caution": "25%"}
+var oneSetting = map[string]string{"drops": "1000000", "hopeless": "drop", "doubt": "2.5"}
 
 // TestCells holds qdp with its one setting to the aims, on some of the cells with other random numbers than the study's: no more than
 // 0.1 point behind the best of the others, each tuned on the cell, no more than 2% behind the optimum where nothing

@@ -36,7 +36,7 @@ type contender struct {
 // with may. steadySetting is the same with a price on switches; it is shown, but not counted among the
 // others.
 const (
-	qdpSetting    = "qdp;drops=1000000;hopeless=drop;caution=25%"
+	qdpSetting    = "qdp;drops=1000000;hopeless=drop;doubt=2.5"
 	steadySetting = qdpSetting + ";switch_cost=1%"
 )
 

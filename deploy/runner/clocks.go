@@ -105,6 +105,7 @@ type clock struct {
 
 	ClockReport
 	setting samples
+	began   []int64 // inferences by step
 }
 
 // ClockReport is what became of a processor's clock in a run whose policy chooses clocks.
@@ -115,11 +116,18 @@ type ClockReport struct {
 	Steps     int         // among which the policy chooses
 	Changes   int64       // clocks asked for
 	Lost      int64       // times that the clock was not the one that was asked for
+	At        []ClockUse  // of the steps at which inferences began, ascending
 	Setting   lut.Latency // of asking for a clock, measured
 	// Effect is the time from then until it is in force, and Source where that and the operating points come from: the bundle
 	// says so, the run does not measure it.
 	Effect time.Duration
 	Source string
+}
+
+// ClockUse is how many inferences began at a clock step.
+type ClockUse struct {
+	Clock      unit.Hertz
+	Inferences int64
 }
 
 // nearest returns the step nearest to a clock.
@@ -167,7 +175,7 @@ func (r *run) startClocks() {
 			continue
 		}
 		name := r.model.Processors[i]
-		c := clock{name: name, steps: m.Steps, ClockReport: ClockReport{Processor: name, Set: r.Governor != nil, Steps: len(m.Steps), Effect: m.Effect}}
+		c := clock{name: name, steps: m.Steps, began: make([]int64, len(m.Steps)), ClockReport: ClockReport{Processor: name, Set: r.Governor != nil, Steps: len(m.Steps), Effect: m.Effect}}
 		if described := r.Family.ClocksOf(name); described != nil {
 			c.Source = described.Source
 		}
@@ -262,6 +270,7 @@ func (r *run) setClock(rec *trace.Record) {
 	if c.at != d.Clock {
 		d.Clock, d.Reason = c.at, r.safeReason
 	}
+	c.began[d.Clock-1]++
 }
 
 // ask asks for a step.
@@ -348,7 +357,12 @@ func (r *run) clockReports() []ClockReport {
 	var list []ClockReport
 	for i := range r.clocks {
 		if c := &r.clocks[i]; len(c.steps) > 0 {
-			c.Clock, c.Setting = c.steps[c.at-1], c.setting.latency()
+			c.Clock, c.Setting, c.At = c.steps[c.at-1], c.setting.latency(), nil
+			for k, n := range c.began {
+				if n > 0 {
+					c.At = append(c.At, ClockUse{c.steps[k], n})
+				}
+			}
 			list = append(list, c.ClockReport)
 		}
 	}

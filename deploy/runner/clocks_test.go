@@ -120,7 +120,7 @@ func TestClocksAreSet(t *testing.T) {
 	if rep.OnTime != 100 || len(rep.Clocks) != 1 {
 		t.Fatalf("report %+v", rep)
 	}
-	changes, last := int64(0), 3
+	changes, last, began := int64(0), 3, int64(0)
 	for i := range fx.memory.records {
 		r := &fx.memory.records[i]
 		if r.Decision.Clock != last {
@@ -133,6 +133,12 @@ func TestClocksAreSet(t *testing.T) {
 		}
 	}
 	c := rep.Clocks[0]
+	for _, u := range c.At {
+		began += u.Inferences
+	}
+	if began != 100 || len(c.At) < 1 || c.At[0].Clock != 5e8 {
+		t.Errorf("inferences %+v", c.At)
+	}
 	if changes == 0 || c.Changes != changes+1 || c.Lost != 0 || !c.Set || c.Steps != 3 || c.Effect != ms || c.Source != "made up" || c.Clock != fx.cfg.Family.Clocks[0].Steps[last-1] {
 		t.Errorf("%d changes in the trace, report %+v", changes, c)
 	}

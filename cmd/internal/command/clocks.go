@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/urfave/cli/v2"
@@ -88,6 +89,11 @@ func noteClocks(g *Grid, list []runner.ClockReport) {
 			g.Note("the policy chooses among %d clocks of %s, which stay as they are: it reckoned with %v in the end; --clocks set lets it set them", k.Steps, k.Processor, k.Clock)
 			continue
 		}
+		var uses []string
+		for _, u := range k.At {
+			uses = append(uses, fmt.Sprintf("%d at %v", u.Inferences, u.Clock))
+		}
+		g.Note("inferences on %s: %s", k.Processor, strings.Join(uses, ", "))
 		g.Note("clock of %s: asked for %d times among %d steps, which took %v at the median (measured); lost %d times; at %v in the end", k.Processor, k.Changes, k.Steps, k.Setting.P50, k.Lost, k.Clock)
 		g.Note("clock of %s: in force %v after it is asked for, as the bundle says, not measured here; operating points: %s", k.Processor, unit.Nanos(k.Effect), k.Source)
 	}

@@ -110,9 +110,11 @@ func (l *leftClocks) byHand() string {
 // putBackLeft puts back what a run that was killed has left, and returns what notes what this one has to. It returns an error if another run
 // goes on that sets clocks.
 func (o *runOptions) putBackLeft(tell func(format string, args ...any)) (save func([]host.Content), err error) {
+	const unknown = "if this run is killed nobody knows what the clocks were: %v"
 	path, err := leftPath(o.prepared, o.system)
 	if err != nil {
-		return nil, err
+		tell(unknown, err)
+		return nil, nil
 	}
 	l, err := readLeft(path, o.system)
 	switch {
@@ -135,7 +137,7 @@ func (o *runOptions) putBackLeft(tell func(format string, args ...any)) (save fu
 			err = WriteFile(path, func(f *os.File) error { return json.NewEncoder(f).Encode(mine) })
 		}
 		if err != nil {
-			tell("if this run is killed nobody knows what the clocks were: %v", err)
+			tell(unknown, err)
 		}
 	}, nil
 }

@@ -127,7 +127,7 @@ func TestRunSetsClocks(t *testing.T) {
 	}{
 		"by default":            {clock: 3, said: []string{"the policy chooses among 3 clocks of cpu, which stay as they are: it reckoned with 1.500 GHz", "--clocks set"}},
 		"a slow one that stays": {files: map[string]string{"scaling_max_freq": "1000000"}, args: []string{"--clocks", "leave"}, clock: 2, said: []string{"it reckoned with 1.000 GHz"}},
-		"set": {args: []string{"--clocks", "set"}, clock: 1, said: []string{"clock of cpu: asked for 2 times among 3 steps", "lost 0 times; at 600.0 MHz in the end",
+		"set": {args: []string{"--clocks", "set"}, clock: 1, said: []string{"clock of cpu: asked for 2 times among 3 steps", "inferences on cpu: 15 at 600.0 MHz", "lost 0 times; at 600.0 MHz in the end",
 			"in force 1.000 ms after it is asked for, as the bundle says, not measured here; operating points: made up for a test"}},
 		"set without userspace": {files: map[string]string{"scaling_setspeed": "-"}, args: []string{"--clocks", "set"}, clock: 1, said: []string{"asked for 2 times"}},
 		"within limits":         {files: map[string]string{"scaling_min_freq": "1000000"}, args: []string{"--clocks", "set"}, clock: 2, said: []string{"at 1.000 GHz in the end"}},

@@ -33,7 +33,8 @@ type Governor struct {
 	mu      sync.Mutex
 	domains map[string]*domain // by processor
 
-	lately sync.Map // of string and Held: what Read found last
+	left   map[string]string // files that could not be put back, with what is to stand there
+	lately sync.Map          // of string and Held: what Read found last
 }
 
 // errChanging is why a clock is not set while the power mode changes.
@@ -136,8 +137,8 @@ func (g *Governor) Files(processor string) []string {
 	return files
 }
 
-// Restore puts back what was found before the first Set of each processor, and returns what could not be. The next Set takes
-// over again.
+// Restore puts back what was found before the first Set of each processor, and returns what could not be, which it tries again the next time
+// if a Set comes between. The next Set takes over again.
 func (g *Governor) Restore() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -146,14 +147,22 @@ func (g *Governor) Restore() error {
 
 func (g *Governor) restore() error {
 	var changed []Content
+	taken := false
 	for _, c := range g.before() {
-		if c.wrote {
+		taken = true
+		if _, left := g.left[c.Name]; c.wrote || left {
 			changed = append(changed, c.Content)
 		}
 	}
 	err := PutBack(g.fsys, g.changer, changed)
-	taken := len(g.before()) > 0
 	clear(g.domains)
+	g.left = nil
+	if err != nil { // what is found there from now on is not what is to be put back
+		g.left = map[string]string{}
+		for _, c := range changed {
+			g.left[c.Name] = c.Text
+		}
+	}
 	if taken && err == nil && g.Save != nil {
 		g.Save(nil)
 	}

@@ -337,3 +337,32 @@ func TestGovernorSaysWhatToPutBack(t *testing.T) {
 		}
 	}
 }
+
+// What cannot be put back while the power mode changes is put back in the end, as it was found at first.
+func TestGovernorThatCannotPutBackAtOnce(t *testing.T) {
+	s := newSoc(unpinned())
+	before := host.ReadState(s.tree)
+	g := host.NewGovernor(s.tree, s)
+	var saved []host.Content
+	g.Save = func(files []host.Content) { saved = files }
+	if _, err := g.Set("cpu", 729.6e6); err != nil {
+		t.Fatal(err)
+	}
+	s.broken["policy0/scaling_governor"] = errors.New("input/output error")
+	if err := g.Around(func() error { return nil }); err == nil || !strings.Contains(err.Error(), "schedutil cannot be put back") {
+		t.Errorf("error %v", err)
+	}
+	if len(saved) == 0 || saved[0].Text != "schedutil" {
+		t.Errorf("to be put back: %+v", saved)
+	}
+	if held, err := g.Set("cpu", 1.1904e9); err != nil || held != 1.1904e9 {
+		t.Errorf("%v, %v", held, err)
+	}
+	clear(s.broken)
+	if err := g.Restore(); err != nil || saved != nil {
+		t.Errorf("%v, and is to be put back: %+v", err, saved)
+	}
+	if diff := cmp.Diff(before, host.ReadState(s.tree)); diff != "" {
+		t.Errorf("not restored:\n%s", diff)
+	}
+}

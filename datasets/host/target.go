@@ -66,7 +66,11 @@ func (t *target) take(g *Governor) {
 func (t *target) remember(g *Governor, files ...string) {
 	t.before, t.wrote = nil, map[string]bool{}
 	for _, f := range files {
-		t.before = append(t.before, Content{f, strings.TrimSpace(g.reader().raw(f))})
+		text, left := g.left[f]
+		if !left {
+			text = strings.TrimSpace(g.reader().raw(f))
+		}
+		t.before = append(t.before, Content{f, text})
 	}
 	g.save()
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/dynofa/dynofa/datasets/host"
+	"github.com/dynofa/dynofa/datasets/regular"
 )
 
 // leftClocks is what a run that sets clocks has to put back, on disk while it has, so that the next run can if it is killed.
@@ -62,14 +63,16 @@ const maxLeft = 1 << 20
 
 // readLeft reads what is to be put back on a machine; nil if there is nothing.
 func readLeft(path, system string) (*leftClocks, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	} else if errors.Is(err, regular.ErrNotRegular) {
+		return nil, fmt.Errorf("%w; no run has left it: remove it", err)
 	} else if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxLeft {
+	if info, err := f.Stat(); err != nil || info.Size() > maxLeft {
 		return nil, fmt.Errorf("%s is no file that a run has left; remove it", path)
 	}
 	var l leftClocks

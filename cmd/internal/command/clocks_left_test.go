@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -52,5 +53,12 @@ func TestReadLeftClocks(t *testing.T) {
 	}
 	if _, err := readLeft(t.TempDir(), "/"); err == nil {
 		t.Error("a folder was read")
+	}
+	pipe := filepath.Join(t.TempDir(), "clocks.json")
+	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := readLeft(pipe, "/"); err == nil || !strings.Contains(err.Error(), pipe) {
+		t.Errorf("a pipe that nobody writes to: %v", err)
 	}
 }

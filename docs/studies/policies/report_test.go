@@ -44,7 +44,7 @@ func write(t *testing.T, results []result) {
 	if err := w.WriteAll(rows); err != nil {
 		t.Fatal(err)
 	}
-	studytest.Rewrite(t, "study-policies", tables(results)+"\n### Tables that are wrong by 1.5 for 5 s, every 20 s\n"+wrongTable(t)+"\n")
+	studytest.Rewrite(t, "study-policies", tables(results)+"\n### At 99.9% on time\n"+slo(t)+"\n### Tables that are wrong by 1.5 for 5 s, every 20 s\n"+wrongTable(t)+"\n")
 }
 
 // readResults returns the committed effective accuracies by seed and policy.

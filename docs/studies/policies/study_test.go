@@ -11,7 +11,6 @@ import (
 	"math"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -179,13 +178,7 @@ func compare(ctx context.Context, c cell, f *family.Family) (outcomes []outcome,
 
 // try plays one setting.
 func (w *world) try(ctx context.Context, name, setting string) (outcome, error) {
-	spec, rest, _ := strings.Cut(setting, ";")
-	params := map[string]string{}
-	for item := range strings.SplitSeq(rest, ";") {
-		if key, value, ok := strings.Cut(item, "="); ok {
-			params[key] = value
-		}
-	}
+	spec, params := parseSetting(setting)
 	r, err := w.play(ctx, spec, params)
 	if err != nil {
 		return outcome{}, err

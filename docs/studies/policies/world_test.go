@@ -112,6 +112,15 @@ func (w *world) play(ctx context.Context, spec string, params map[string]string)
 
 // optimum solves for the best in hindsight.
 func (w *world) optimum(ctx context.Context) (*oracle.Solution, error) {
+	p, err := w.problem()
+	if err != nil {
+		return nil, err
+	}
+	return oracle.Solve(ctx, p)
+}
+
+// problem is the cell as the oracle sees it.
+func (w *world) problem() (oracle.Problem, error) {
 	noise := w.scenario.Noise.Source(traffic.Stream(w.seed, 0, "noise"))
 	p := oracle.Problem{}
 	for i := range w.arrivals.Records {
@@ -124,10 +133,10 @@ func (w *world) optimum(ctx context.Context) (*oracle.Solution, error) {
 	}
 	m, err := policy.NewModel(w.family)
 	if err != nil {
-		return nil, err
+		return p, err
 	}
 	for _, l := range m.Levels {
 		p.Levels = append(p.Levels, oracle.Level{Accuracy: l.Accuracy, Latency: l.Latency[:1]})
 	}
-	return oracle.Solve(ctx, p)
+	return p, nil
 }

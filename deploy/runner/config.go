@@ -82,7 +82,7 @@ type Arrivals string
 
 // The ways in which requests arrive.
 const (
-	ClosedLoop Arrivals = "closed"   // the next when the last is done with, Period later
+	ClosedLoop Arrivals = "closed"   // the next when the last is done with, Period later; one such client for each processor
 	Periodic   Arrivals = "periodic" // one every Period
 	Poisson    Arrivals = "poisson"  // independent, one every Period on average
 )

@@ -97,7 +97,7 @@ func (r *run) nothingLeft() string {
 
 // nextArrival returns when the next request of the schedule arrives, never if none does on its own.
 func (r *run) nextArrival() time.Duration {
-	if r.Inbox != nil || r.schedule.held || r.schedule.over() {
+	if r.Inbox != nil || r.schedule.held() || r.schedule.over() {
 		return never
 	}
 	return r.schedule.next

@@ -172,6 +172,23 @@ func TestTogetherLate(t *testing.T) {
 	t.Logf("%d served meanwhile, %d of them by the runner's decision, %d afterwards", meanwhile, late, after)
 }
 
+// TestTogetherClosedLoop has a client for each processor, so that both are at work all the time, and ends when the last answer is there.
+func TestTogetherClosedLoop(t *testing.T) {
+	p := newPair(t, "")
+	script := &scripted{decide: either}
+	p.use(script)
+	p.cfg.NewPolicy = func(string, map[string]string, *policy.Model) (policy.Policy, error) {
+		return counting{script, p.clock}, nil
+	}
+	p.cfg.Requests, p.cfg.Duration = 0, 100*ms
+	tr, rep, _ := recordPair(t, p)
+	checkBusy(t, tr)
+	// In 100 ms the CPU begins ten inferences of 10.000019 ms, the GPU 22 of 4.733003 ms.
+	if rep.Processors[0].Answered != 10 || rep.Processors[1].Answered != 22 || rep.Ended != "the time is up" || rep.Requests != 32 {
+		t.Errorf("report %+v", rep)
+	}
+}
+
 // TestTogetherEnds covers the ends of a run: number of requests, time, the policy's exit.
 func TestTogetherEnds(t *testing.T) {
 	p := newPair(t, "static:0").overload()

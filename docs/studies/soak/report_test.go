@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"regexp"
+	"strconv"
 	"slices"
 	"strings"
 	"testing"
@@ -88,12 +89,18 @@ func report(t *testing.T, r result) {
 	}
 }
 
-// metric returns the value of a series.
+// metric returns the sum of a metric's series, whatever their labels.
 func metric(text, name string) string {
-	if m := regexp.MustCompile(`(?m)^` + name + ` (\S+)`).FindStringSubmatch(text); m != nil {
-		return m[1]
+	sum, found := 0., false
+	for _, m := range regexp.MustCompile(`(?m)^`+name+`(?:\{[^}]*\})? (\S+)`).FindAllStringSubmatch(text, -1) {
+		if v, err := strconv.ParseFloat(m[1], 64); err == nil {
+			sum, found = sum+v, true
+		}
 	}
-	return "unknown"
+	if !found {
+		return "unknown"
+	}
+	return strconv.FormatFloat(sum, 'f', -1, 64)
 }
 
 // TestSlope: a line has its slope, noise around a constant has none.

@@ -20,8 +20,8 @@ type candidate struct {
 	utility int64
 	node    int32 // of the label that it comes from
 	level   uint8
-	batch   uint8  // 0: nothing was served since that label
-	at      uint16 // its interval in the frontier
+	batch   uint8 // 0: nothing was served since that label
+	before  int32 // the candidate that came before it in its interval of the frontier, as in newest
 }
 
 // buckets is the number of intervals of time in which a frontier sieves candidates.
@@ -35,18 +35,12 @@ type frontier struct {
 	base       time.Duration
 	shift      uint
 	candidates []candidate
-	dealt      []candidate // scratch
+	// newest[q] is the number of the candidate that came last in interval q, from 1 on, 0 if there is none.
+	newest [buckets]int32
+	sorted []candidate // scratch
 	// best[q] is the largest utility in the intervals before q; best[0] in interval 0, which holds
 	// everything up to base.
 	best [buckets]int64
-	// lead[q] is the candidate of interval q with the largest utility so far, the earliest of equals.
-	lead [buckets]lead
-}
-
-// lead is a time and a utility.
-type lead struct {
-	free    time.Duration
-	utility int64
 }
 
 // reset empties the frontier for times in [base, end]; others are taken too.
@@ -56,9 +50,9 @@ func (f *frontier) reset(base, end time.Duration) {
 		f.shift++
 	}
 	f.candidates = f.candidates[:0]
+	clear(f.newest[:])
 	for q := range f.best {
 		f.best[q] = -1
-		f.lead[q].utility = -1
 	}
 }
 
@@ -75,16 +69,25 @@ func (f *frontier) push(c candidate) {
 	}
 }
 
-// keep adds a candidate of interval q that is not dominated by what is known.
+// keep adds a candidate of interval q whose utility exceeds best[q], unless the one that came last in the interval dominates it,
+// or in its place if it is dominated itself.
 func (f *frontier) keep(q int, c candidate) {
-	switch l := &f.lead[q]; {
-	case c.utility <= l.utility && c.free >= l.free:
-		return
-	case c.utility >= l.utility:
-		l.free, l.utility = c.free, c.utility
+	last := f.newest[q]
+	c.before = last
+	if last > 0 {
+		switch l := &f.candidates[last-1]; {
+		case q == 0 || c.free <= l.free && c.utility >= l.utility:
+			c.before = l.before
+			*l = c
+			last = -1
+		case c.free >= l.free && c.utility <= l.utility:
+			return
+		}
 	}
-	c.at = uint16(q)
-	f.candidates = append(f.candidates, c)
+	if last >= 0 {
+		f.candidates = append(f.candidates, c)
+		f.newest[q] = int32(len(f.candidates))
+	}
 	if q > 0 {
 		q++
 	}
@@ -103,61 +106,44 @@ func (f *frontier) keep(q int, c candidate) {
 // strictly. Of those up to base one of the largest utility stays. Which one of equals stays depends on
 // the candidates only, so that equal problems have equal solutions.
 func (f *frontier) pareto() []candidate {
-	f.sort()
-	kept := f.candidates[:0]
+	kept := f.sorted[:0]
 	highest := int64(math.MinInt64)
-	for _, c := range f.candidates {
-		if c.utility > highest {
-			highest = c.utility
-			kept = append(kept, c)
+	for q, n := range f.newest {
+		if n == 0 {
+			continue
+		}
+		begin := len(kept)
+		for ; n > 0; n = f.candidates[n-1].before {
+			if c := &f.candidates[n-1]; q == 0 || c.utility > f.best[q] { // now that all of them are known
+				kept = append(kept, *c)
+			}
+		}
+		sortCandidates(kept[begin:])
+		part := kept[begin:]
+		kept = kept[:begin]
+		for _, c := range part {
+			if c.utility > highest {
+				highest = c.utility
+				kept = append(kept, c)
+			}
 		}
 	}
-	f.candidates = kept
+	f.candidates, f.sorted = kept, f.candidates[:0]
 	return kept
 }
 
-// sort orders the candidates by time, then falling utility, less those that are seen to be dominated
-// now that all of them are known: it deals them out to their intervals and sorts each.
-func (f *frontier) sort() {
-	var first [buckets + 1]int32 // of each interval
-	kept := f.candidates[:0]
-	for _, c := range f.candidates {
-		q := int(c.at) % buckets
-		if q == 0 && (first[1] > 0 || c.utility < f.best[0]) || q > 0 && c.utility <= f.best[q] {
-			continue
-		}
-		first[q+1]++
-		kept = append(kept, c)
-	}
-	for q := range buckets {
-		first[q+1] += first[q]
-	}
-	f.dealt = slices.Grow(f.dealt[:0], len(kept))[:len(kept)]
-	next := first
-	for _, c := range kept {
-		q := int(c.at) % buckets
-		f.dealt[next[q]] = c
-		next[q]++
-	}
-	for q := range buckets {
-		if part := f.dealt[first[q]:first[q+1]]; len(part) > 1 {
-			sortCandidates(part)
-		}
-	}
-	f.candidates, f.dealt = f.dealt, kept[:0]
-}
-
-// sortCandidates is fast for few of them.
+// sortCandidates orders candidates by time, then falling utility, then from the last to the first. It is fast for few of them.
 func sortCandidates(c []candidate) {
 	if len(c) > 24 {
-		slices.SortFunc(c, func(a, b candidate) int {
+		slices.Reverse(c)
+		slices.SortStableFunc(c, func(a, b candidate) int {
 			return cmp.Or(cmp.Compare(a.free, b.free), cmp.Compare(b.utility, a.utility))
 		})
 		return
 	}
 	for i := 1; i < len(c); i++ {
 		x, k := c[i], i
-		for ; k > 0 && (x.free < c[k-1].free || x.free == c[k-1].free && x.utility > c[k-1].utility); k-- {
+		for ; k > 0 && (x.free < c[k-1].free || x.free == c[k-1].free && x.utility >= c[k-1].utility); k-- {
 			c[k] = c[k-1]
 		}
 		c[k] = x

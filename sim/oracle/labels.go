@@ -294,29 +294,32 @@ func (s *solver) extend(x *extension) {
 		n = sort.Search(n, func(k int) bool { return x.labels[k].free > latest })
 	}
 	// From the last one on: then each raises the frontier up to where the one before it did.
-	target, labels, arrived, stride := x.target, x.labels, x.arrived, leastStride
+	target, labels, stride := x.target, x.labels, leastStride
 	round := time.Duration(1)<<target.shift - 1 - target.base + takes
 	at := func(free time.Duration) int { // as interval
-		after := max(free, arrived) + round
-		if after < 0 {
-			return 0
-		}
-		return int(min(uint64(after)>>target.shift, buckets-1)) % buckets
+		return int(min(uint64(max(free+round, 0))>>target.shift, buckets-1)) % buckets
 	}
-	for n > from {
+	waiting := 0 // labels that wait for the arrivals: the first at most
+	if labels[0].free < x.arrived {
+		waiting = 1
+	}
+	for least := max(from, waiting); n > least; {
 		// If the last of some labels is not worth it by the time of the first, none is.
-		next := max(n-stride, from)
+		next := max(n-stride, least)
 		if labels[n-1].utility+gain <= target.best[at(labels[next].free)] {
 			n, stride = next, 2*stride
 			continue
 		}
 		stride = leastStride
-		for next = max(n-stride, from); n > next; n-- {
+		for next = max(n-stride, least); n > next; n-- {
 			l := &labels[n-1]
 			if q, utility := at(l.free), l.utility+gain; utility > target.best[q] { // push, in place
-				target.keep(q, x.candidate(l, max(l.free, arrived)+takes, utility))
+				target.keep(q, x.candidate(l, l.free+takes, utility))
 			}
 		}
+	}
+	if n > from {
+		target.push(x.candidate(&labels[0], x.arrived+takes, labels[0].utility+gain))
 	}
 }
 

@@ -169,7 +169,7 @@ type planFlags struct {
 
 func (f *planFlags) flags(policies string) []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "policy", Usage: "policies with commas between, parameters in braces: `slack,static:3,slackfit{margin=10%}`", Value: policies, Destination: &f.policies},
+		&cli.StringFlag{Name: "policy", Usage: "policies with commas between, parameters in braces with spaces between: `slack,static:3,slackfit{margin=10% hopeless=drop}`", Value: policies, Destination: &f.policies},
 		&cli.IntFlag{Name: "replications", Usage: "`NUMBER` of repetitions with other random numbers; 0: ten, or one where nothing is random", Destination: &f.replications},
 		&cli.StringFlag{Name: "warm-up", Usage: "requests at the beginning that do not count: auto, none, mser5 or a `NUMBER`", Value: "auto", Destination: &f.warmUp},
 		&cli.StringFlag{Name: "target", Usage: "share of requests on time that the verdict is about, such as `99.9%`", Value: "99%", Destination: &f.target},

@@ -26,7 +26,7 @@ func simExplainCommand() *cli.Command {
 		ArgsUsage: "REQUEST",
 		Flags: append(f.flags(),
 			&cli.StringFlag{Name: "trace", Usage: "a recorded `TRACE`, instead of a scenario", Destination: &tracePath},
-			&cli.StringFlag{Name: "policy", Usage: "`POLICY` to simulate, parameters in braces", Value: "slack", Destination: &spec},
+			&cli.StringFlag{Name: "policy", Usage: "`POLICY` to simulate, parameters in braces with spaces between", Value: "slack", Destination: &spec},
 			&cli.StringFlag{Name: "app", Usage: "`NAME` of the application, if there are several", Destination: &app},
 			&cli.IntFlag{Name: "replication", Usage: "`NUMBER` of the repetition, from 0", Destination: &replication},
 			command.OutputFlag(&format),

@@ -35,6 +35,9 @@ func ParseSpec(text string) (Spec, error) {
 	}
 	for part := range strings.FieldsSeq(rest) {
 		key, value, ok := strings.Cut(part, "=")
+		if first, second, comma := strings.Cut(value, ","); comma && (second == "" || strings.Contains(second, "=")) {
+			return Spec{}, fmt.Errorf("study: policy %.80q: a space, not a comma, stands behind the parameter %s=%.40s", text, key, first)
+		}
 		if _, twice := s.Params[key]; !ok || key == "" || twice {
 			return Spec{}, fmt.Errorf("study: policy %.80q: %.80q is not NAME=VALUE, or repeated", text, part)
 		}

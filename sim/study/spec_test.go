@@ -18,7 +18,7 @@ func TestParseSpecs(t *testing.T) {
 	if text := got[2].String(); text != "slackfit{hopeless=drop margin=10%}" {
 		t.Error(text)
 	}
-	for _, bad := range []string{"", "a,,b", "a{", "a{b}", "a{b=1 b=2}", "a{b=1}}", "{b=1}", "a{=1}"} {
+	for _, bad := range []string{"", "a,,b", "a{", "a{b}", "a{b=1 b=2}", "a{b=1}}", "{b=1}", "a{=1}", "a{b=1,c=2}", "a{b=1, c=2}"} {
 		if got, err := study.ParseSpecs(bad); err == nil {
 			t.Errorf("%q is accepted as %v", bad, got)
 		}

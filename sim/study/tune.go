@@ -63,7 +63,16 @@ func Candidates(levels int, names []string) ([]Spec, error) {
 		}},
 		{"proteus", func(p string) { add(p); add(p, "period", "1s") }},
 		{"clipper", func(p string) { add(p); add(p, "increase", "0.02") }},
-		{"qdp", func(p string) { add(p); add(p, "miss_target", "0.1%"); add(p, "price", "1") }},
+		{"qdp", func(p string) {
+			add(p)
+			add(p, "miss_target", "0.1%")
+			add(p, "price", "1")
+			for _, doubt := range []string{"1", "2.5"} {
+				for _, hopeless := range []string{"serve", "drop"} {
+					add(p, "doubt", doubt, "hopeless", hopeless)
+				}
+			}
+		}},
 	}
 	for _, name := range names {
 		if !slices.ContainsFunc(grids, func(g grid) bool { return g.policy == name }) {

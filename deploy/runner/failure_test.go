@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -199,5 +200,22 @@ func TestTraceOfAFailureCanBeRead(t *testing.T) {
 	// The policy knows nothing of the failure: the runner's own decisions are not compared.
 	if replay.Overridden != safe || replay.N != replay.Equal || replay.N == 0 || int64(replay.NotAsked) != rep.Refused {
 		t.Errorf("replay %+v, %d safe decisions", replay, safe)
+	}
+}
+
+// Requests that arrive faster than they can be put into the queue do not keep the run from serving.
+func TestArrivalsWithoutEnd(t *testing.T) {
+	fx := newFixture(t)
+	fx.cfg.Clock, fx.cfg.Requests, fx.cfg.Arrivals, fx.cfg.Period = nil, 0, runner.Periodic, time.Nanosecond
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	answered := 0
+	fx.cfg.Answer = func(runner.Answer) {
+		if answered++; answered == 3 {
+			cancel()
+		}
+	}
+	if rep, err := runner.Run(ctx, fx.cfg); err != nil || answered < 3 || rep.Refused == 0 {
+		t.Errorf("%d answers, report %+v, %v", answered, rep, err)
 	}
 }

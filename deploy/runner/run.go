@@ -203,6 +203,10 @@ func (r *run) scheduleEnd() string {
 	return "the time is up"
 }
 
+// admitAtOnce is how many requests come to the queue between two decisions. If more arrive than can be put there in the time, others
+// would come meanwhile, and nobody would be served.
+const admitAtOnce = 1 << 14
+
 // admit moves requests that have arrived to the queue.
 func (r *run) admit() {
 	if r.Inbox != nil {
@@ -210,7 +214,7 @@ func (r *run) admit() {
 		return
 	}
 	now := r.now()
-	for {
+	for range admitAtOnce {
 		id, arrival, ok := r.schedule.due(now)
 		if !ok {
 			return

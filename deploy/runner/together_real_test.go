@@ -124,7 +124,7 @@ func TestTogetherGoesOnWithoutOne(t *testing.T) {
 			}
 			return nil
 		})
-		fx.cfg.Requests, fx.cfg.HangAfter, fx.cfg.Health = 0, 100*ms, runner.NewHealth()
+		fx.cfg.Requests, fx.cfg.Period, fx.cfg.HangAfter, fx.cfg.Health = 0, ms, 100*ms, runner.NewHealth()
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		release := sync.OnceFunc(func() { close(back) })

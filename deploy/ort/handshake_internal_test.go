@@ -34,6 +34,19 @@ func fake(t *testing.T, source string) string {
 	return out
 }
 
+// here returns the path of this machine's runtime, or skips.
+func here(t *testing.T) string {
+	t.Helper()
+	path, err := FindLibrary("")
+	if err != nil {
+		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
+			t.Fatal(err)
+		}
+		t.Skip(err)
+	}
+	return path
+}
+
 func fakeVersion(t *testing.T, version, api string) string {
 	t.Helper()
 	return fake(t, fmt.Sprintf(`
@@ -104,13 +117,7 @@ func smallBlock(t *testing.T) []byte {
 
 // Sessions that are open are held, whatever their users do with them.
 func TestOpenSessionsAreHeld(t *testing.T) {
-	path, err := FindLibrary("")
-	if err != nil {
-		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	path := here(t)
 	r, err := Load(path)
 	if err != nil {
 		t.Fatal(err)

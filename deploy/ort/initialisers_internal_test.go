@@ -54,13 +54,7 @@ func TestPlacesInTheAPI(t *testing.T) {
 
 // Where tensors cannot be shared the library maps them itself, and the answers are the same.
 func TestUnsharedTensors(t *testing.T) {
-	path, err := FindLibrary("")
-	if err != nil {
-		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	path := here(t)
 	r, err := Load(path)
 	if err != nil {
 		t.Fatal(err)

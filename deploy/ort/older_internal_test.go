@@ -43,13 +43,7 @@ func TestOlderRuntime(t *testing.T) {
 		fmt.Println("answer", runBlock(t, path))
 		return
 	}
-	current, err := FindLibrary("")
-	if err != nil {
-		if os.Getenv("DYNOFA_REQUIRE_RUNTIME") == "1" {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
+	current := here(t)
 	behind := os.Getenv("DYNOFA_OLDER_ONNXRUNTIME")
 	if behind == "" {
 		behind = fake(t, fmt.Sprintf(`

@@ -15,6 +15,9 @@ PURE = $$($(GO) list ./... | grep -vE '/($(IMPURE))')
 # What runs without the race detector in `make test`: the commands, which take minutes with it while
 # what runs at the same time in them is tested elsewhere, and a study of memory.
 UNRACED := cmd/dynofa|docs/studies/runtime
+# What the race detector has nothing to find in, since nothing runs at the same time there, tests included: `make test` runs
+# these once, as pure packages, and `make test-race` with it.
+SERIAL := sim/oracle|lut/formats|datasets/supernet|datasets/traffic|deploy/policy
 
 .PHONY: all build runtime demo test bench-kernel test-pure test-reference lint bench study-search fuzz clean
 all: build
@@ -54,8 +57,8 @@ test-arm64: runtime ## decisions and inference on emulated arm64 against this ma
 demo: build runtime ## the whole path on built-in data; leaves demo/
 	bin/dynofa demo --dir demo $(DEMO_FLAGS)
 
-test: runtime test-pure ## every test, with the race detector but for UNRACED
-	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -race $$($(GO) list ./... | grep -vE '/($(UNRACED))$$')
+test: runtime test-pure ## every test, with the race detector but for UNRACED and SERIAL
+	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test -race $$($(GO) list ./... | grep -vE '/($(UNRACED)|$(SERIAL))$$')
 	DYNOFA_REQUIRE_RUNTIME=1 $(GO) test $$($(GO) list ./... | grep -E '/($(UNRACED))$$')
 
 .PHONY: test-race

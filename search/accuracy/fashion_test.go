@@ -5,12 +5,16 @@ import (
 	"os"
 	"testing"
 
+	"github.com/dynofa/dynofa/datasets/reftest"
 	"github.com/dynofa/dynofa/datasets/supernet"
 	"github.com/dynofa/dynofa/datasets/unit"
 	"github.com/dynofa/dynofa/search/accuracy"
 )
 
 func TestBuiltinFashion(t *testing.T) {
+	if reftest.RaceDetector {
+		t.Skip("a minute of arithmetic with the race detector; it runs without it")
+	}
 	space := supernet.FashionMobileNetV3()
 	p, err := accuracy.Builtin(space.WithResolutions(16, 24))
 	if err != nil {
@@ -54,6 +58,9 @@ func TestWriteCSV(t *testing.T) {
 		if err := accuracy.WriteCSV(&b, space, []accuracy.Measurement{bad}); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
+	}
+	if reftest.RaceDetector {
+		return // what follows is half a minute of arithmetic with it
 	}
 	text, err := os.ReadFile("fashion.csv")
 	if err != nil {

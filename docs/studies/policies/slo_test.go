@@ -1,6 +1,8 @@
 package policies_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"strings"
@@ -59,26 +61,31 @@ func sloCells() (cells []cell) {
 type sloResult struct{ slackfit, qdp, bound float64 }
 
 // meetSLO plays a cell.
-func meetSLO(t *testing.T, c cell, f *family.Family) (r sloResult) {
+func meetSLO(ctx context.Context, c cell, f *family.Family) (r sloResult, err error) {
 	w := newWorld(c, f, sloRequests)
-	play := func(name string) float64 {
+	play := func(name string) (float64, error) {
 		most := math.NaN()
 		for _, setting := range sloSettings[name] {
 			spec, params := parseSetting(setting)
-			r, err := w.play(t.Context(), spec, params)
+			r, err := w.play(ctx, spec, params)
 			if err != nil {
-				t.Fatal(err)
+				return 0, err
 			}
 			if missed(r) <= sloMisses && !(float64(r.Metrics.MeanAccuracy) <= most) {
 				most = float64(r.Metrics.MeanAccuracy)
 			}
 		}
-		return most
+		return most, nil
 	}
-	r.slackfit, r.qdp = play("slackfit"), play("qdp")
+	if r.slackfit, err = play("slackfit"); err != nil {
+		return r, err
+	}
+	if r.qdp, err = play("qdp"); err != nil {
+		return r, err
+	}
 	p, err := w.problem()
 	if err != nil {
-		t.Fatal(err)
+		return r, err
 	}
 	// With a price on being on time the optimum is at least the accuracies of any schedule that passes and the prices of what is on
 	// time there; the price at which that says most counts.
@@ -89,9 +96,9 @@ func meetSLO(t *testing.T, c cell, f *family.Family) (r sloResult) {
 		for _, l := range p.Levels { // accuracies are at most 1, so all is divided by as much
 			priced.Levels = append(priced.Levels, oracle.Level{Accuracy: (l.Accuracy + price) / (1 + price), Latency: l.Latency})
 		}
-		s, err := oracle.Solve(t.Context(), priced)
+		s, err := oracle.Solve(ctx, priced)
 		if err != nil {
-			t.Fatal(err)
+			return r, err
 		}
 		for misses := range least {
 			served := float64(sloRequests - misses)
@@ -99,7 +106,7 @@ func meetSLO(t *testing.T, c cell, f *family.Family) (r sloResult) {
 		}
 	}
 	r.bound = math.Max(least[0], least[1])
-	return r
+	return r, nil
 }
 
 // parseSetting splits "policy;name=value;...".
@@ -130,13 +137,13 @@ const room = 0.005
 // slo renders what the cells say.
 func slo(t *testing.T) string {
 	cells, known := sloCells(), families(t)
-	results := make([]sloResult, len(cells))
+	results, errs := make([]sloResult, len(cells)), make([]error, len(cells))
 	next := make(chan int)
 	var all sync.WaitGroup
 	for range 2 {
 		all.Go(func() {
 			for i := range next {
-				results[i] = meetSLO(t, cells[i], known[cells[i].family])
+				results[i], errs[i] = meetSLO(t.Context(), cells[i], known[cells[i].family])
 			}
 		})
 	}
@@ -145,6 +152,9 @@ func slo(t *testing.T) string {
 	}
 	close(next)
 	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
 
 	percent := func(x float64) string {
 		if math.IsNaN(x) {
@@ -192,7 +202,10 @@ func TestSLO(t *testing.T) {
 			continue
 		}
 		c.seed += 90_000
-		r := meetSLO(t, c, known[c.family])
+		r, err := meetSLO(t.Context(), c, known[c.family])
+		if err != nil {
+			t.Fatal(err)
+		}
 		if math.IsNaN(r.qdp) || r.qdp < r.slackfit+room || r.qdp > r.bound || r.slackfit > r.bound {
 			t.Errorf("%v: mean accuracy of qdp %.4f, of slackfit %.4f, at most %.4f", c, r.qdp, r.slackfit, r.bound)
 		}
